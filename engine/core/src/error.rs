@@ -1,0 +1,151 @@
+//! What can be refused, and why. Every error tells which bound or rule it was and, where it may pass, when to try again.
+
+use thiserror::Error;
+
+use crate::id::{GroupId, Stamp, Tick, WatcherId};
+
+/// Which bound was met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Bound {
+    /// [`crate::Limits::watchers`].
+    #[error("watchers")]
+    Watchers,
+    /// [`crate::Limits::groups`].
+    #[error("groups")]
+    Groups,
+    /// [`crate::Limits::subscriptions`].
+    #[error("subscriptions")]
+    Subscriptions,
+    /// [`crate::Limits::subscriptions_per_group`].
+    #[error("subscriptions_per_group")]
+    SubscriptionsPerGroup,
+    /// [`crate::Limits::topics`].
+    #[error("topics")]
+    Topics,
+    /// [`crate::Limits::presentities`].
+    #[error("presentities")]
+    Presentities,
+    /// [`crate::Limits::views_per_presentity`].
+    #[error("views_per_presentity")]
+    Views,
+    /// [`crate::Limits::document_bytes`].
+    #[error("document_bytes")]
+    DocumentBytes,
+    /// [`crate::Limits::documents_bytes`].
+    #[error("documents_bytes")]
+    DocumentsBytes,
+}
+
+/// Why a call to a shard was refused. Nothing has changed when one is returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A bound of [`crate::Limits`] is reached; it holds until something is closed.
+    #[error("the limit `{bound}` of {limit} is reached")]
+    Limit {
+        /// Which bound.
+        bound: Bound,
+        /// Its value.
+        limit: u64,
+    },
+    /// All credits towards that home are out; the same call may succeed later.
+    #[error("busy: try again after {retry_after_us} us")]
+    Busy {
+        /// A proposal for the time to wait, in microseconds.
+        retry_after_us: u32,
+    },
+    /// The watcher was closed, or never was.
+    #[error("{0:?} does not exist")]
+    NoSuchWatcher(WatcherId),
+    /// The group was closed, or never was.
+    #[error("{0:?} does not exist")]
+    NoSuchGroup(GroupId),
+    /// The operating system gave no more memory.
+    #[error("out of memory for {0}")]
+    OutOfMemory(&'static str),
+}
+
+/// Why a home refused a request that had reached it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The publication's expiry is not after the home's now.
+    #[error("already past its expiry: {expires:?} is not after {now:?}")]
+    Expired {
+        /// The expiry asked for.
+        expires: Tick,
+        /// The home's now.
+        now: Tick,
+    },
+    /// A bound of the home's is reached.
+    #[error("the home's limit `{bound}` of {limit} is reached")]
+    Limit {
+        /// Which bound.
+        bound: Bound,
+        /// Its value.
+        limit: u64,
+    },
+    /// Too many replaced documents are still out on other shards.
+    #[error("busy: try again after {retry_after_us} us")]
+    Busy {
+        /// A proposal for the time to wait, in microseconds.
+        retry_after_us: u32,
+    },
+    /// The operating system gave the home no more memory.
+    #[error("the home is out of memory")]
+    OutOfMemory,
+}
+
+/// A bound that cannot be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("limit `{field}` is {value}, but must be from {min} to {max}")]
+pub struct LimitsError {
+    /// The field of [`crate::Limits`].
+    pub field: &'static str,
+    /// What was asked for.
+    pub value: u64,
+    /// The least.
+    pub min: u64,
+    /// The most.
+    pub max: u64,
+}
+
+/// Why a shard could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ShardError {
+    /// A limit is out of its range.
+    #[error(transparent)]
+    Limits(#[from] LimitsError),
+    /// More shards than one word of interest can name, none, or an index that is not below their number.
+    #[error("shard {index} of {shards}: there may be 1 to 64, numbered from 0")]
+    Index {
+        /// The index asked for.
+        index: usize,
+        /// The number asked for.
+        shards: usize,
+    },
+    /// The width of `seen` is out of its range.
+    #[error("seen_bits is {0}, but must be from 6 to 16")]
+    SeenBits(u8),
+}
+
+/// Where [`crate::Shard::verify`] found the state at odds with itself.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{rule}: record {index}")]
+pub struct Corrupt {
+    /// The rule that does not hold, as a sentence.
+    pub rule: &'static str,
+    /// The record, list or count where it shows.
+    pub index: u64,
+}
+
+/// A publication's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// The version that watchers will be shown at the least.
+    pub stamp: Stamp,
+    /// Whether composition left the view as it was, so that nobody is told.
+    pub absorbed: bool,
+}

@@ -1,0 +1,344 @@
+//! The names of things: presentities, views, categories, watchers, groups, shards, tickets, and the two kinds of time.
+//!
+//! All of them are small plain values. Ids of things that live in a slab carry a generation, so that an id kept too
+//! long names nothing instead of naming the thing's successor (C5).
+
+use core::fmt;
+
+/// Partitions of the id space: fixed, so that nothing durable depends on the number of shards.
+pub const PARTITIONS: usize = 1024;
+
+/// Shards at most: the set of a presentity's interested shards fits one machine word.
+pub const SHARDS_MAX: usize = 64;
+
+/// Categories of one presence at most: a set of them fits a byte and a change's category fits four bits.
+pub const CATEGORIES: usize = 8;
+
+/// Who is watched (RFC 2778): 64 bits given by the embedder.
+///
+/// Any value is a good one, runs of small numbers too: ids are mixed before they choose a partition or a bucket.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PresentityId(u64);
+
+impl PresentityId {
+    /// The presentity with this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number that was given.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Which of the [`PARTITIONS`] the presentity belongs to; it never changes.
+    #[must_use]
+    pub const fn partition(self) -> Partition {
+        // Bits from the middle: a hash table takes its tag from the top and its bucket from the bottom, and entries
+        // of one partition must not agree in either.
+        Partition(((mix(self.0) >> 40) & (PARTITIONS as u64 - 1)) as u16)
+    }
+}
+
+impl fmt::Debug for PresentityId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "presentity:{}", self.0)
+    }
+}
+
+/// The finaliser of splitmix64: every input bit reaches every output bit, in five instructions.
+pub(crate) const fn mix(mut x: u64) -> u64 {
+    x ^= x >> 30;
+    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x ^= x >> 27;
+    x = x.wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// One of the fixed parts of the id space; each is dealt to one shard.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Partition(u16);
+
+impl Partition {
+    /// Its number, below [`PARTITIONS`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// The shard that owns the partition when `shards` of them share the space.
+    #[must_use]
+    pub const fn home(self, shards: usize) -> ShardIndex {
+        ShardIndex((self.0 as usize % shards) as u8)
+    }
+}
+
+/// Which shard of the engine, from 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ShardIndex(pub(crate) u8);
+
+impl ShardIndex {
+    /// The shard with this number.
+    ///
+    /// # Panics
+    /// If the number is not below [`SHARDS_MAX`].
+    #[must_use]
+    pub const fn new(number: usize) -> Self {
+        assert!(number < SHARDS_MAX, "a mesh has at most SHARDS_MAX shards");
+        Self(number as u8)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One rendering of a presentity's state, for one class of watchers. Policy decides who gets which.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct View(pub u16);
+
+impl View {
+    /// The only view of an engine that has no policy.
+    pub const PLAIN: Self = Self(0);
+}
+
+/// A named part of a presence: state, note, calendar and the like, numbered by the embedder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Category(u8);
+
+impl Category {
+    /// The category of an engine that has only one.
+    pub const FIRST: Self = Self(0);
+
+    /// The category with this number, if it is below [`CATEGORIES`].
+    #[must_use]
+    pub const fn new(number: u8) -> Option<Self> {
+        if (number as usize) < CATEGORIES { Some(Self(number)) } else { None }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    pub(crate) const fn number(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_low_bits(bits: u8) -> Self {
+        Self(bits & (CATEGORIES as u8 - 1))
+    }
+}
+
+/// A set of categories: what a group wants to hear of.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Categories(u8);
+
+impl Categories {
+    /// Every category.
+    pub const ALL: Self = Self(u8::MAX);
+    /// No category at all.
+    pub const NONE: Self = Self(0);
+
+    /// The set of one.
+    #[must_use]
+    pub const fn only(category: Category) -> Self {
+        Self(1 << category.0)
+    }
+
+    /// This set and that category.
+    #[must_use]
+    pub const fn with(self, category: Category) -> Self {
+        Self(self.0 | 1 << category.0)
+    }
+
+    /// Whether the category is in the set.
+    #[must_use]
+    pub const fn contains(self, category: Category) -> bool {
+        self.0 >> category.0 & 1 == 1
+    }
+
+    pub(crate) const fn bits(self) -> u8 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u8) -> Self {
+        Self(bits)
+    }
+}
+
+impl Default for Categories {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+macro_rules! generational {
+    ($(#[$doc:meta])* $name:ident, $word:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            pub(crate) index: u32,
+            pub(crate) generation: u32,
+        }
+
+        impl $name {
+            /// The id as one number, to be kept where only a number fits.
+            #[must_use]
+            pub const fn to_bits(self) -> u64 {
+                (self.generation as u64) << 32 | self.index as u64
+            }
+
+            /// The id that [`Self::to_bits`] gave. Any number is safe: one that was never given names nothing.
+            #[must_use]
+            pub const fn from_bits(bits: u64) -> Self {
+                Self { index: bits as u32, generation: (bits >> 32) as u32 }
+            }
+
+            /// Its place, dense from 0 and used again: for a side table of the embedder's.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self.index as usize
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($word, ":{}.{}"), self.index, self.generation)
+            }
+        }
+    };
+}
+
+generational!(
+    /// One session that watches, on the shard that holds its connection.
+    WatcherId,
+    "watcher"
+);
+generational!(
+    /// Subscriptions of one watcher that share filter and identity: a SIP dialog, a resource list, an XMPP session.
+    GroupId,
+    "group"
+);
+
+/// The place of a subscription on its shard: dense from 0, fixed while the subscription lives, used again afterwards.
+///
+/// It comes with every note, so that an embedder can keep a plain array beside the engine's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SlotIndex(pub(crate) u32);
+
+impl SlotIndex {
+    /// Its number.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A request that will be answered, exactly once, by an outcome.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub(crate) u64);
+
+impl Ticket {
+    /// Its number: rising from 1 on each shard.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+/// A moment, in microseconds since the embedder's own zero. The core never asks what time it is; it is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Tick(u64);
+
+impl Tick {
+    /// The embedder's zero.
+    pub const ZERO: Self = Self(0);
+    /// Later than any moment that is told.
+    pub const NEVER: Self = Self(u64::MAX);
+
+    /// So many microseconds after zero.
+    #[must_use]
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since zero.
+    #[must_use]
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// This moment, so many microseconds later; [`Tick::NEVER`] at most.
+    #[must_use]
+    pub const fn after_micros(self, micros: u64) -> Self {
+        Self(self.0.saturating_add(micros))
+    }
+}
+
+/// The version that a watcher is shown: rising for a presentity as a whole, over all its views and over restarts.
+///
+/// The upper 16 bits are the engine's restart epoch, the lower 48 count the presentity's changes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Stamp(u64);
+
+impl Stamp {
+    const COUNTER_BITS: u32 = 48;
+
+    pub(crate) const fn first_of(epoch: u16) -> Self {
+        Self((epoch as u64) << Self::COUNTER_BITS)
+    }
+
+    /// The stamp in 64 bits, for a wire.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The stamp that [`Self::to_bits`] gave.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// The restart epoch that was given to the builder.
+    #[must_use]
+    pub const fn epoch(self) -> u16 {
+        (self.0 >> Self::COUNTER_BITS) as u16
+    }
+
+    /// The count of changes within the epoch.
+    #[must_use]
+    pub const fn counter(self) -> u64 {
+        self.0 & ((1 << Self::COUNTER_BITS) - 1)
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partitions_spread_small_numbers_evenly() {
+        let mut counts = [0u32; PARTITIONS];
+        for number in 0..PARTITIONS as u64 * 100 {
+            counts[PresentityId::new(number).partition().index()] += 1;
+        }
+        assert!(counts.iter().all(|&n| (50..170).contains(&n)), "{counts:?}");
+    }
+
+    #[test]
+    fn ids_survive_the_way_through_a_number() {
+        let id = WatcherId { index: 7, generation: 9 };
+        assert_eq!(WatcherId::from_bits(id.to_bits()), id);
+    }
+}

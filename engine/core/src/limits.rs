@@ -1,0 +1,107 @@
+//! Every bound of a shard, in one place, each with its reason (C8).
+
+use crate::error::LimitsError;
+use crate::id::SHARDS_MAX;
+
+/// The bounds of one shard. Past any of them the caller gets a typed error; nothing grows in silence.
+///
+/// The defaults carry a pool of a million users on one shard; memory is taken as it is needed, not ahead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Watchers on this shard. 48 bytes each.
+    pub watchers: u32,
+    /// Groups on this shard, over all watchers. 40 bytes each.
+    pub groups: u32,
+    /// Subscriptions on this shard, in runs of 16. Twelve bytes each, and four to five in the topic's list.
+    pub subscriptions: u32,
+    /// Subscriptions of one group: looking for a double costs one line per 16 of them.
+    pub subscriptions_per_group: u32,
+    /// (presentity, view) pairs that watchers of this shard look at. 88 bytes each.
+    pub topics: u32,
+    /// Presentities at home on this shard with a state of their own. Those that are only watched are
+    /// bounded by the topics of all shards.
+    pub presentities: u32,
+    /// Views of one presentity: each is composed, encoded and sent for itself, and found by a short walk.
+    pub views_per_presentity: u16,
+    /// Bytes of one document. Lync's largest is 25 KB.
+    pub document_bytes: u32,
+    /// Bytes of all documents at home on this shard.
+    pub documents_bytes: u64,
+    /// Bytes of replaced documents that other shards have not handed back yet. Above it the shard refuses
+    /// publications as `Busy`: somebody has stopped stepping.
+    pub retired_bytes: u64,
+    /// Messages in the ring from one shard to another, and documents in the ring back.
+    pub link_slots: u32,
+    /// Requests of this shard, to one home, that are not answered yet: credits.
+    pub credits: u32,
+    /// What `Busy` proposes as the time to wait, in microseconds: about one turn under load.
+    pub retry_after_us: u32,
+    /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7).
+    pub expiries_per_step: u32,
+    /// Entries that a step marks: at least 1,024, or C9 does not hold. One costs 5 to 50 ns.
+    pub walk_entries_per_step: u32,
+    /// Walks of so many entries or fewer are short and go first (C9).
+    pub short_walk_entries: u32,
+    /// Notes that one watcher may take before the next watcher has its turn.
+    pub notes_per_ready: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            watchers: 4_000_000,
+            groups: 8_000_000,
+            subscriptions: 400_000_000,
+            subscriptions_per_group: 65_536,
+            topics: 16_000_000,
+            presentities: 16_000_000,
+            views_per_presentity: 64,
+            document_bytes: 64 * 1024,
+            documents_bytes: 64 << 30,
+            retired_bytes: 256 << 20,
+            link_slots: 1024,
+            credits: 256,
+            retry_after_us: 1_000,
+            expiries_per_step: 1_024,
+            walk_entries_per_step: 4_096,
+            short_walk_entries: 256,
+            notes_per_ready: 1_024,
+        }
+    }
+}
+
+impl Limits {
+    /// Checks that every bound can be kept.
+    ///
+    /// # Errors
+    /// The first field that is out of its range, with the range.
+    pub fn validate(&self) -> Result<(), LimitsError> {
+        // A slot's number and a list entry's number are 32 bits, and one value of each means "none".
+        const INDEX_MAX: u64 = (1 << 31) - 1;
+        let fields: [(&'static str, u64, u64, u64); 17] = [
+            ("watchers", self.watchers.into(), 1, INDEX_MAX),
+            ("groups", self.groups.into(), 1, INDEX_MAX),
+            ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
+            ("subscriptions_per_group", self.subscriptions_per_group.into(), 1, INDEX_MAX),
+            ("topics", self.topics.into(), 1, INDEX_MAX),
+            ("presentities", self.presentities.into(), 1, INDEX_MAX / SHARDS_MAX as u64),
+            ("views_per_presentity", self.views_per_presentity.into(), 1, u16::MAX.into()),
+            ("document_bytes", self.document_bytes.into(), 1, 1 << 30),
+            ("documents_bytes", self.documents_bytes, 1, u64::MAX),
+            ("retired_bytes", self.retired_bytes, 1, u64::MAX),
+            ("link_slots", self.link_slots.into(), 1, 1 << 20),
+            ("credits", self.credits.into(), 1, 1 << 20),
+            ("retry_after_us", self.retry_after_us.into(), 1, 60_000_000),
+            ("expiries_per_step", self.expiries_per_step.into(), 1, INDEX_MAX),
+            ("walk_entries_per_step", self.walk_entries_per_step.into(), 1, INDEX_MAX),
+            ("short_walk_entries", self.short_walk_entries.into(), 1, INDEX_MAX),
+            ("notes_per_ready", self.notes_per_ready.into(), 1, INDEX_MAX),
+        ];
+        for (field, value, min, max) in fields {
+            if !(min..=max).contains(&value) {
+                return Err(LimitsError { field, value, min, max });
+            }
+        }
+        Ok(())
+    }
+}

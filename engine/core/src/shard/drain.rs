@@ -1,0 +1,285 @@
+//! The drain: a watcher's dirty subscriptions become notes, newest state only.
+//!
+//! Within a watcher the drain rotates over runs and lanes, so that no subscription waits longer than a round. What a
+//! mark says is only a hint: owed is who has not *seen* the topic's turn.
+
+use super::slot::{LANES, SlotRun};
+use super::topic::{LIVE, NO_CATEGORY, Topic, TopicParts};
+use super::watcher::{Standing, Watcher};
+use super::{Shard, ShardMemory};
+use crate::document::Document;
+use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, View, WatcherId};
+use crate::store::NONE;
+
+/// Changes whose category the history tells.
+const HISTORY: u32 = 16;
+
+/// One view of one presentity, told to one watcher. Everything in it is borrowed until the next note is asked for.
+#[derive(Debug)]
+pub struct Note<'a> {
+    /// What the embedder gave when it opened the watcher.
+    pub watcher_token: u64,
+    /// What the embedder gave when it opened the group.
+    pub group_token: u64,
+    /// The subscription's place.
+    pub slot: SlotIndex,
+    /// Whose presence it is.
+    pub presentity: PresentityId,
+    /// In which rendering.
+    pub view: View,
+    /// The version: the state is the newest as of it.
+    pub stamp: Stamp,
+    /// Whether it is the first that the subscription is told (in this view).
+    pub first: bool,
+    /// Changes of wanted categories that this note stands for besides its own.
+    pub skipped: u32,
+    /// Whether there may have been more of them: the topic remembers the categories of its last 16 changes only.
+    pub skipped_at_least: bool,
+    topic: &'a Topic,
+    parts: Option<&'a TopicParts>,
+    told: Categories,
+}
+
+impl Note<'_> {
+    /// The document of the first category told: all there is to an engine with one category. Without one the
+    /// presentity has no state.
+    #[must_use]
+    pub fn document(&self) -> Option<&Document> {
+        self.parts().find_map(|(_, document)| document)
+    }
+
+    /// The categories told, each with its document or with nothing where its state is gone.
+    pub fn parts(&self) -> impl Iterator<Item = (Category, Option<&Document>)> {
+        (0..CATEGORIES as u8).filter_map(Category::new).filter(|&category| self.told.contains(category)).map(
+            |category| match self.parts {
+                Some(parts) => (category, parts.documents[category.index()].as_ref()),
+                None => (category, self.topic.document.as_ref()),
+            },
+        )
+    }
+}
+
+/// What a subscription is about to be told.
+struct Due {
+    slot: u32,
+    topic: u32,
+    told: Categories,
+    first: bool,
+    skipped: u32,
+    skipped_at_least: bool,
+}
+
+/// What one watcher has still to be told. Taking a note means that the watcher has been told.
+///
+/// Left with notes untold, the watcher is not asked again until [`Shard::writable`] is called for it.
+pub struct Outbox<'a, B: ShardMemory> {
+    shard: &'a mut Shard<B>,
+    watcher: u32,
+    left: u32,
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// A watcher that has something to be told, in order of arrival. Its [`Self::outbox`] is to be asked next.
+    pub fn next_ready(&mut self) -> Option<WatcherId> {
+        let watcher = self.outboxes.ready.head;
+        if watcher == NONE {
+            return None;
+        }
+        self.take_from_ready(watcher);
+        Some(WatcherId { index: watcher, generation: self.outboxes.watchers[watcher].generation })
+    }
+
+    /// The notes of a watcher; none if it was closed.
+    pub fn outbox(&mut self, watcher: WatcherId) -> Outbox<'_, B> {
+        let left = self.limits.notes_per_ready;
+        let watcher = self.watcher(watcher).unwrap_or(NONE);
+        if watcher != NONE {
+            self.take_from_ready(watcher);
+        }
+        Outbox { shard: self, watcher, left }
+    }
+
+    fn take_from_ready(&mut self, watcher: u32) {
+        let outboxes = &mut self.outboxes;
+        if outboxes.watchers[watcher].standing == Standing::Ready as u8 {
+            outboxes.ready.remove(&mut outboxes.watchers, watcher, Watcher::ready_links);
+            // Until the outbox is let go of; should it never be asked for, the watcher waits like a full one.
+            outboxes.watchers[watcher].standing = Standing::Blocked as u8;
+        }
+    }
+}
+
+impl<B: ShardMemory> Outbox<'_, B> {
+    /// The next note: for a presentity that changed, its newest state, once.
+    ///
+    /// Not an [`Iterator`], because a note borrows the documents of the shard.
+    #[allow(clippy::should_implement_trait)]
+    #[inline]
+    pub fn next(&mut self) -> Option<Note<'_>> {
+        let due = self.next_due()?;
+        let shard = &*self.shard;
+        let run = &shard.outboxes.runs[due.slot / LANES];
+        let topic = &shard.topics.topics[due.topic];
+        Some(Note {
+            watcher_token: shard.outboxes.watchers[self.watcher].token,
+            group_token: shard.outboxes.groups[run.group].token,
+            slot: SlotIndex(due.slot),
+            presentity: topic.presentity,
+            view: topic.view,
+            stamp: topic.stamp,
+            first: due.first,
+            skipped: due.skipped,
+            skipped_at_least: due.skipped_at_least,
+            topic,
+            parts: (topic.parts != NONE).then(|| &shard.topics.parts[topic.parts]),
+            told: due.told,
+        })
+    }
+
+    fn next_due(&mut self) -> Option<Due> {
+        if self.watcher == NONE || self.left == 0 {
+            return None;
+        }
+        loop {
+            let (index, lane) = self.next_dirty()?;
+            let shard = &mut *self.shard;
+            let run = &mut shard.outboxes.runs[index];
+            let slot = index * LANES + lane;
+            let lane = lane as usize;
+            let topic = run.topics[lane];
+            let record = &shard.topics.topics[topic];
+            if !record.has(LIVE) || record.expires <= shard.now {
+                // Silent: the home is about to say what follows, and then everybody is marked again.
+                continue;
+            }
+            let behind = shard.outboxes.seen.behind(record.turn, run.seen[lane]);
+            if behind == 0 {
+                shard.counters.marks_needless += 1;
+                continue;
+            }
+            let first = run.fresh & 1 << lane != 0;
+            run.seen[lane] = shard.outboxes.seen.of_turn(record.turn);
+            run.fresh &= !(1 << lane);
+            let wants = shard.outboxes.groups[run.group].wants();
+            if wants == Categories::ALL && record.parts == NONE {
+                shard.counters.delivered += 1;
+                shard.counters.skipped += u64::from(behind - 1);
+                self.left -= 1;
+                let told = match record.category {
+                    NO_CATEGORY => Categories::NONE,
+                    category => Categories::only(Category::from_low_bits(category)),
+                };
+                return Some(Due { slot, topic, told, first, skipped: u32::from(behind) - 1, skipped_at_least: false });
+            }
+            if let Some((told, skipped, skipped_at_least)) = shard.wanted_of(topic, wants, behind, first) {
+                self.left -= 1;
+                return Some(Due { slot, topic, told, first, skipped, skipped_at_least });
+            }
+        }
+    }
+
+    /// The next dirty lane, its mark taken away.
+    #[inline]
+    fn next_dirty(&mut self) -> Option<(u32, u32)> {
+        let outboxes = &mut self.shard.outboxes;
+        loop {
+            let watcher = &mut outboxes.watchers[self.watcher];
+            let index = watcher.dirty.head;
+            if index == NONE {
+                return None;
+            }
+            let run = &mut outboxes.runs[index];
+            let ahead = u32::from(run.dirty) & u32::MAX << watcher.cursor;
+            if ahead == 0 {
+                // The round through this run is over; what was marked behind the cursor waits for the next one.
+                watcher.cursor = 0;
+                watcher.dirty.remove(&mut outboxes.runs, index, SlotRun::dirty_links);
+                watcher.dirty.push_back(&mut outboxes.runs, index, SlotRun::dirty_links);
+                continue;
+            }
+            let lane = ahead.trailing_zeros();
+            run.dirty &= !(1 << lane);
+            watcher.cursor = lane as u8 + 1;
+            if run.dirty == 0 {
+                outboxes.leave(index, self.watcher);
+            }
+            return Some((index, lane));
+        }
+    }
+}
+
+impl<B: ShardMemory> Drop for Outbox<'_, B> {
+    fn drop(&mut self) {
+        if self.watcher == NONE {
+            return;
+        }
+        let spent = self.left == 0;
+        let outboxes = &mut self.shard.outboxes;
+        let record = &mut outboxes.watchers[self.watcher];
+        record.standing = match (record.dirty.is_empty(), spent) {
+            (true, _) => Standing::Idle as u8,
+            // It was us who stopped, for the sake of the other watchers: its turn comes again.
+            (false, true) => Standing::Ready as u8,
+            (false, false) => Standing::Blocked as u8,
+        };
+        if record.standing == Standing::Ready as u8 {
+            outboxes.ready.push_back(&mut outboxes.watchers, self.watcher, Watcher::ready_links);
+        }
+    }
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// Which categories a subscription that is `behind` turns behind is told, how many wanted changes are skipped
+    /// with it, and whether it may have been more; nothing if no change was wanted.
+    fn wanted_of(
+        &mut self,
+        topic: u32,
+        wants: Categories,
+        behind: u16,
+        first: bool,
+    ) -> Option<(Categories, u32, bool)> {
+        let record = &self.topics.topics[topic];
+        let behind = u32::from(behind);
+        let (changed, history) = match record.parts {
+            NONE => match record.category {
+                NO_CATEGORY => (Categories::NONE, 0),
+                category => {
+                    (Categories::only(Category::from_low_bits(category)), u64::from(category) * 0x1111_1111_1111_1111)
+                }
+            },
+            parts => {
+                let parts = &self.topics.parts[parts];
+                // Whoever was settled may have missed a change of any category.
+                let any = first || behind >= u32::from(self.outboxes.seen.lap);
+                let changed = (0..CATEGORIES as u8).filter_map(Category::new).filter(|category| {
+                    let age = record.turn.wrapping_sub(parts.turns[category.index()]);
+                    parts.known >> category.index() & 1 == 1
+                        && (any || age < behind)
+                        && !(first && parts.documents[category.index()].is_none())
+                });
+                (changed.fold(Categories::NONE, Categories::with), parts.history)
+            }
+        };
+        let told = Categories::from_bits(changed.bits() & wants.bits());
+        let counters = &mut self.counters;
+        if wants == Categories::ALL {
+            counters.delivered += 1;
+            counters.skipped += u64::from(behind - 1);
+            return Some((told, behind - 1, false));
+        }
+        if told == Categories::NONE && !first {
+            counters.filtered += u64::from(behind);
+            return None;
+        }
+        let remembered = behind.min(HISTORY);
+        let recent = (0..remembered)
+            .filter(|&back| wants.contains(Category::from_low_bits((history >> (4 * back)) as u8)))
+            .count() as u32;
+        // At least one change was wanted, or it is the first state: that is this note. Others are skipped.
+        let skipped = recent.saturating_sub(1);
+        counters.delivered += 1;
+        counters.skipped += u64::from(skipped);
+        counters.filtered += u64::from(behind - 1 - skipped);
+        Some((told, skipped, behind > HISTORY))
+    }
+}

@@ -1,0 +1,179 @@
+//! What goes to another shard: made when the ring has room, from what is newest then.
+//!
+//! Nothing here grows with the load: requests and answers are bounded by credits, joins, leaves and updates are lists
+//! through records that exist anyway, and documents to hand back are bounded by not taking more updates in.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use super::home::Reader;
+use super::message::{Message, Part, Parts, Update};
+use super::{Shard, ShardMemory};
+use crate::document::Document;
+use crate::id::{CATEGORIES, Category, ShardIndex};
+use crate::store::{List, NONE};
+
+/// What is under way between this shard and one other (or itself).
+pub(crate) struct Link {
+    /// Requests that may still be asked.
+    pub(crate) credits: u32,
+    pub(crate) requests: VecDeque<Message>,
+    pub(crate) answers: VecDeque<Message>,
+    /// Topics that owe that home a join or a leave.
+    pub(crate) interests: List,
+    /// Readers on that shard that are owed an update.
+    pub(crate) updates: List,
+    /// Documents to be handed back to that home.
+    pub(crate) returns: VecDeque<Document>,
+    /// Whose turn it is, so that a sign-in storm of joins does not hold up updates, nor they it.
+    interests_next: bool,
+}
+
+impl Link {
+    pub(crate) fn new(credits: u32) -> Self {
+        Self {
+            credits,
+            requests: VecDeque::new(),
+            answers: VecDeque::new(),
+            interests: List::EMPTY,
+            updates: List::EMPTY,
+            returns: VecDeque::new(),
+            interests_next: false,
+        }
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.requests.is_empty()
+            && self.answers.is_empty()
+            && self.interests.is_empty()
+            && self.updates.is_empty()
+            && self.returns.is_empty()
+    }
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// The next message for a shard. To be called only while the link has room: state is read at this moment.
+    pub fn next_message(&mut self, to: ShardIndex) -> Option<Message> {
+        let link = &mut self.links[to.index()];
+        if let Some(message) = link.answers.pop_front().or_else(|| link.requests.pop_front()) {
+            return Some(message);
+        }
+        link.interests_next = !link.interests_next;
+        if link.interests_next {
+            self.next_interest(to).or_else(|| self.next_update(to))
+        } else {
+            self.next_update(to).or_else(|| self.next_interest(to))
+        }
+    }
+
+    /// The next document to hand back to its home. To be called only while the ring back has room.
+    pub fn next_return(&mut self, to: ShardIndex) -> Option<Document> {
+        self.links[to.index()].returns.pop_front()
+    }
+
+    /// Whether a message of that shard may be taken in now: not while so many documents wait to be handed back to it
+    /// that one more update would pass the bound. The hand-back ring waits for nothing, so this ends by itself.
+    #[must_use]
+    pub fn can_receive(&self, from: ShardIndex) -> bool {
+        self.links[from.index()].returns.len() <= self.returns_max()
+    }
+
+    pub(crate) fn returns_max(&self) -> usize {
+        self.limits.link_slots as usize
+    }
+
+    /// Takes a message of another shard in.
+    pub fn receive(&mut self, from: ShardIndex, message: Message) {
+        match message {
+            Message::Update(update) => self.take_update(from, update),
+            Message::Request { ticket, request } => self.serve(from, ticket, request),
+            Message::Answer { ticket, outcome } => self.outcomes.push_back((from, ticket, outcome)),
+            Message::Join(interest) => self.take_join(from, interest),
+            Message::Leave(interest) => self.take_leave(from, interest),
+        }
+    }
+
+    /// Takes back a document that another shard held for this home.
+    pub fn receive_return(&mut self, document: Document) {
+        self.homes.take_back(document);
+    }
+
+    /// Every shard that listens to the view is owed its newest state.
+    pub(crate) fn owe_updates(&mut self, view: u32) {
+        let mut reader = self.homes.views[view].readers;
+        while reader != NONE {
+            self.owe_update(reader);
+            reader = self.homes.readers[reader].next;
+        }
+    }
+
+    pub(crate) fn owe_update(&mut self, reader: u32) {
+        let record = &mut self.homes.readers[reader];
+        if record.is_owed == 0 {
+            record.is_owed = 1;
+            let link = &mut self.links[usize::from(record.shard)];
+            link.updates.push_back(&mut self.homes.readers, reader, Reader::owed_links);
+        }
+    }
+
+    fn next_update(&mut self, to: ShardIndex) -> Option<Message> {
+        let reader = self.links[to.index()].updates.head;
+        if reader == NONE {
+            return None;
+        }
+        // What is past its expiry is never told (C7). The change finds the reader in the list already.
+        self.expire_view(self.homes.readers[reader].view);
+        self.links[to.index()].updates.remove(&mut self.homes.readers, reader, Reader::owed_links);
+        let parts = self.parts_for(reader);
+        let homes = &mut self.homes;
+        let record = &mut homes.readers[reader];
+        let view = &homes.views[record.view];
+        let update = Update {
+            topic: record.topic,
+            generation: record.generation,
+            turn: view.turn,
+            whole: record.wants_whole != 0,
+            stamp: crate::id::Stamp::from_bits(homes.homes[view.home].stamp),
+            expires: view.expires,
+            history: if view.parts == NONE { 0 } else { homes.parts[view.parts].history },
+            parts,
+        };
+        record.is_owed = 0;
+        record.wants_whole = 0;
+        record.sent_turn = view.turn;
+        self.counters.updates_sent += 1;
+        Some(Message::Update(update))
+    }
+
+    /// What changed since the reader was sent something, or all there is.
+    fn parts_for(&self, reader: u32) -> Parts {
+        let homes = &self.homes;
+        let record = &homes.readers[reader];
+        let view = &homes.views[record.view];
+        let whole = record.wants_whole != 0;
+        let is_newer = |turn: u32| whole || turn.wrapping_sub(record.sent_turn) as i32 > 0;
+        if view.parts == NONE {
+            let Some(category) = Category::new(view.category).filter(|_| is_newer(view.turn)) else {
+                return Parts::None;
+            };
+            let document = view.document.as_ref().map(Document::lend);
+            return Parts::One(Part { category, turn: view.turn, document });
+        }
+        let parts = &homes.parts[view.parts];
+        let mut changed: Vec<Part> = (0..CATEGORIES as u8)
+            .filter_map(Category::new)
+            .filter(|category| parts.known >> category.index() & 1 == 1 && is_newer(parts.turns[category.index()]))
+            .map(|category| Part {
+                category,
+                turn: parts.turns[category.index()],
+                document: parts.documents[category.index()].as_ref().map(Document::lend),
+            })
+            .collect();
+        match changed.len() {
+            0 => Parts::None,
+            1 => Parts::One(changed.remove(0)),
+            _ => Parts::Many(Box::from(changed)),
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The shard: homes, topics, watchers and what is under way between them, on one core, in one thread of control.
+//!
+//! A publication becomes the newest state at its *home*; the home owes an update to every shard that listens; there it
+//! becomes the newest state of a *topic*; a *walk* marks the topic's subscriptions; and a *drain* tells each watcher
+//! what is newest when it gets to it. Nothing on the way is a queue of states, so nothing grows when somebody is slow.
+
+mod counters;
+mod drain;
+mod expiry;
+mod home;
+mod interest;
+mod link;
+pub(crate) mod message;
+mod request;
+mod slot;
+mod subscriber;
+mod subscription;
+mod topic;
+mod update;
+mod verify;
+mod walk;
+mod watcher;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+
+pub use counters::Counters;
+pub use drain::{Note, Outbox};
+use home::{Home, Homes, Reader};
+use link::Link;
+use message::Outcome;
+use slot::{LANES, Outboxes, Seen, SlotRun};
+use subscriber::EntryRun;
+use topic::{TopicWork, Topics};
+use walk::Walks;
+use watcher::{Group, Watcher};
+
+use crate::error::{Bound, Error, ShardError};
+use crate::id::{SHARDS_MAX, ShardIndex, Tick, Ticket};
+use crate::limits::Limits;
+use crate::store::{Arena, Backing, Heap, IdTable, List, Slab, SlabFull};
+
+/// A backing for every kind of record that a shard keeps in it.
+pub trait ShardMemory:
+    Backing<SlotRun>
+    + Backing<Watcher>
+    + Backing<Group>
+    + Backing<EntryRun>
+    + Backing<TopicWork>
+    + Backing<Home>
+    + Backing<Reader>
+{
+}
+
+impl<B> ShardMemory for B where
+    B: Backing<SlotRun>
+        + Backing<Watcher>
+        + Backing<Group>
+        + Backing<EntryRun>
+        + Backing<TopicWork>
+        + Backing<Home>
+        + Backing<Reader>
+{
+}
+
+/// What a shard has to know about itself and its mesh.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Which shard it is, from 0.
+    pub index: usize,
+    /// How many there are: 1 to [`SHARDS_MAX`].
+    pub shards: usize,
+    /// The restart epoch: higher than at any earlier start, so that stamps go on rising.
+    pub epoch: u16,
+    /// A secret for the tables, so that chosen ids cannot be made to collide.
+    pub seed: u64,
+    /// The bounds.
+    pub limits: Limits,
+    /// Bits of `seen`: 16. Less only makes its wrap come sooner, which is what simulations want; 6 at the least.
+    pub seen_bits: u8,
+}
+
+impl ShardConfig {
+    /// A shard with the default limits.
+    #[must_use]
+    pub fn new(index: usize, shards: usize) -> Self {
+        Self { index, shards, epoch: 0, seed: 0, limits: Limits::default(), seen_bits: 16 }
+    }
+}
+
+/// What a step did and what it left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Work {
+    /// Subscriber entries that walks visited.
+    pub walk_entries: usize,
+    /// Whether there is more to do at once.
+    pub more: bool,
+    /// When the next state expires.
+    pub deadline: Option<Tick>,
+}
+
+/// What a shard weighs, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// Records: slots, subscriber lists, watchers, groups, topics, homes, readers.
+    pub arenas: u64,
+    /// The tables from presentities to records.
+    pub tables: u64,
+    /// Documents that are some view's state.
+    pub documents: u64,
+    /// Replaced documents that other shards still hold.
+    pub retired: u64,
+}
+
+impl Footprint {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.arenas + self.tables + self.documents + self.retired
+    }
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Population {
+    /// Watchers open.
+    pub watchers: u64,
+    /// Groups open.
+    pub groups: u64,
+    /// Subscriptions.
+    pub subscriptions: u64,
+    /// Topics: views that this shard's watchers look at.
+    pub topics: u64,
+    /// Views at home here that have a state.
+    pub states: u64,
+}
+
+/// The fan-out state machine of one core.
+pub struct Shard<B: ShardMemory = Heap> {
+    index: ShardIndex,
+    shards: usize,
+    limits: Limits,
+    now: Tick,
+    outboxes: Outboxes<B>,
+    topics: Topics<B>,
+    walks: Walks,
+    homes: Homes<B>,
+    links: Box<[Link]>,
+    /// Outcomes not taken yet, with the home whose credit they hold.
+    outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
+    tickets: u64,
+    counters: Counters,
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// A shard without watchers and without state. Takes hardly any memory until it is used.
+    ///
+    /// # Errors
+    /// A limit out of its range, or an index or number of shards that cannot be.
+    pub fn new(config: ShardConfig, backing: B) -> Result<Self, ShardError> {
+        let ShardConfig { index, shards, epoch, seed, limits, seen_bits } = config;
+        limits.validate()?;
+        if index >= shards || shards > SHARDS_MAX {
+            return Err(ShardError::Index { index, shards });
+        }
+        if !(6..=16).contains(&seen_bits) {
+            return Err(ShardError::SeenBits(seen_bits));
+        }
+        let runs = limits.subscriptions.div_ceil(LANES);
+        // The longest list has a run for each fifteen, and every topic one that is not full. 28 bits are what an
+        // entry's number leaves for its run.
+        let entry_runs = (limits.subscriptions / subscriber::ENTRIES).saturating_add(limits.topics).min((1 << 28) - 1);
+        Ok(Self {
+            index: ShardIndex::new(index),
+            shards,
+            limits,
+            now: Tick::ZERO,
+            outboxes: Outboxes {
+                watchers: Slab::new(backing.clone(), limits.watchers),
+                groups: Slab::new(backing.clone(), limits.groups),
+                runs: Slab::new(backing.clone(), runs),
+                ready: List::EMPTY,
+                seen: Seen::of_bits(seen_bits),
+            },
+            topics: Topics {
+                topics: Slab::new(Heap, limits.topics),
+                work: Arena::new(backing.clone()),
+                parts: Slab::new(Heap, limits.topics),
+                entries: Slab::new(backing.clone(), entry_runs),
+                table: IdTable::new(seed),
+            },
+            walks: Walks::NONE,
+            homes: Homes::new(&backing, epoch, seed),
+            links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
+            outcomes: VecDeque::new(),
+            tickets: 0,
+            counters: Counters::default(),
+        })
+    }
+
+    /// Lets time pass, takes in what this shard has for itself, and goes on with the walks for up to `entries`.
+    ///
+    /// A `now` before an earlier one counts as that earlier one (C7).
+    pub fn step(&mut self, now: Tick, entries: usize) -> Work {
+        self.now = self.now.max(now);
+        let expiring = self.expire_due();
+        let more_for_self = self.take_own_messages();
+        let walk_entries = self.walk_step(entries);
+        Work {
+            walk_entries,
+            more: expiring || more_for_self || !self.walks.is_empty(),
+            deadline: self.homes.expiries.first().map(|(expires, _)| expires),
+        }
+    }
+
+    /// The latest moment that the shard was told.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        self.now
+    }
+
+    /// Which shard this is.
+    #[must_use]
+    pub fn index(&self) -> ShardIndex {
+        self.index
+    }
+
+    /// How many shards the mesh has.
+    #[must_use]
+    pub fn shards(&self) -> usize {
+        self.shards
+    }
+
+    /// The bounds that the shard was made with.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Running totals.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.
+    #[must_use]
+    pub fn footprint(&self) -> Footprint {
+        let Outboxes { watchers, groups, runs, .. } = &self.outboxes;
+        Footprint {
+            arenas: watchers.bytes() + groups.bytes() + runs.bytes() + self.topics.bytes() + self.homes.bytes(),
+            tables: self.topics.table.bytes() + self.homes.tables_bytes(),
+            documents: self.homes.documents_bytes,
+            retired: self.homes.retired_bytes,
+        }
+    }
+
+    /// How many of each there are. Looks at every topic.
+    #[must_use]
+    pub fn population(&self) -> Population {
+        let topics = &self.topics.topics;
+        let subscriptions = (0..topics.ever())
+            .map(|index| &topics[index])
+            .filter(|topic| topic.lives())
+            .map(|topic| u64::from(topic.len));
+        Population {
+            watchers: self.outboxes.watchers.live().into(),
+            groups: self.outboxes.groups.live().into(),
+            subscriptions: subscriptions.sum(),
+            topics: topics.live().into(),
+            states: self.homes.states.into(),
+        }
+    }
+
+    /// Whether there is nothing to do until something happens: nothing to walk, nobody ready, nothing owed to a
+    /// shard, no outcome waiting. Expiries may still be ahead.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.walks.is_empty()
+            && self.outboxes.ready.is_empty()
+            && self.outcomes.is_empty()
+            && self.links.iter().all(Link::is_idle)
+    }
+
+    /// Ends states that are past their expiry, up to the limit; tells whether more are due.
+    fn expire_due(&mut self) -> bool {
+        let mut left = self.limits.expiries_per_step as usize;
+        while let Some((expires, view)) = self.homes.expiries.first() {
+            if expires > self.now {
+                return false;
+            }
+            if left == 0 {
+                return true;
+            }
+            left = left.saturating_sub(self.expire_view(view));
+            if self.homes.evict_if_empty(view) {
+                self.counters.evicted += 1;
+            }
+        }
+        false
+    }
+
+    /// The way from this shard to itself: the same messages, as many at a step as a ring would hold; tells whether
+    /// there are more.
+    fn take_own_messages(&mut self) -> bool {
+        for _ in 0..self.limits.link_slots {
+            match self.next_message(self.index) {
+                Some(message) => self.receive(self.index, message),
+                None => return false,
+            }
+        }
+        !self.links[self.index.index()].is_idle()
+    }
+}
+
+/// The error for a slab that took no more.
+fn full(why: SlabFull, bound: Bound, limit: u32, what: &'static str) -> Error {
+    match why {
+        SlabFull::Limit => Error::Limit { bound, limit: limit.into() },
+        SlabFull::Memory => Error::OutOfMemory(what),
+    }
+}

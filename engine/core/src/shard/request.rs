@@ -1,0 +1,168 @@
+//! Requests: asked with a ticket and a credit, served at the home, answered once.
+//!
+//! A credit is held from the call until the embedder has taken the outcome. So neither the ring, nor the answers that
+//! wait for room in it, nor the outcomes can be more than the credits; and a shard can take any request in, since the
+//! place for its answer is there.
+
+use super::home::Change;
+use super::message::{Message, Outcome, Publication, Request, State};
+use super::{Shard, ShardMemory};
+use crate::document::{DOCUMENT_OVERHEAD, Document};
+use crate::error::{Bound, Error, Published, Refusal};
+use crate::id::{CATEGORIES, Category, PresentityId, ShardIndex, Tick, Ticket, View};
+use crate::store::SlabFull;
+
+impl<B: ShardMemory> Shard<B> {
+    /// Asks the presentity's home to make this its state. The outcome comes by [`Self::next_outcome`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while all credits to that home are out; [`Error::Limit`] for a document that is too long.
+    pub fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
+        let limit = self.limits.document_bytes;
+        if publication.document.as_ref().is_some_and(|document| document.len() > limit as usize) {
+            return Err(Error::Limit { bound: Bound::DocumentBytes, limit: limit.into() });
+        }
+        self.ask(publication.presentity, Request::Publish(publication))
+    }
+
+    /// Asks the presentity's home for its state, once. The outcome comes by [`Self::next_outcome`].
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while all credits to that home are out.
+    pub fn fetch(&mut self, presentity: PresentityId, view: View) -> Result<Ticket, Error> {
+        self.ask(presentity, Request::Fetch { presentity, view })
+    }
+
+    /// The outcome of a request, in order of arrival. To take it frees the request's credit.
+    pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
+        let (home, ticket, outcome) = self.outcomes.pop_front()?;
+        self.links[home.index()].credits += 1;
+        Some((ticket, outcome))
+    }
+
+    fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
+        let link = &mut self.links[presentity.partition().home(self.shards).index()];
+        if link.credits == 0 {
+            self.counters.busy += 1;
+            return Err(Error::Busy { retry_after_us: self.limits.retry_after_us });
+        }
+        link.credits -= 1;
+        self.tickets += 1;
+        let ticket = Ticket(self.tickets);
+        link.requests.push_back(Message::Request { ticket, request });
+        Ok(ticket)
+    }
+
+    pub(crate) fn serve(&mut self, from: ShardIndex, ticket: Ticket, request: Request) {
+        let outcome = match request {
+            Request::Publish(publication) => match self.serve_publish(publication) {
+                Ok(published) => Outcome::Published(published),
+                Err(refusal) => {
+                    self.counters.refused += 1;
+                    Outcome::Refused(refusal)
+                }
+            },
+            Request::Fetch { presentity, view } => Outcome::Fetched(self.serve_fetch(presentity, view)),
+        };
+        self.links[from.index()].answers.push_back(Message::Answer { ticket, outcome });
+    }
+
+    fn serve_publish(&mut self, publication: Publication) -> Result<Published, Refusal> {
+        let Publication { presentity, view: name, category, document, expires } = publication;
+        if document.is_some() && expires <= self.now {
+            return Err(Refusal::Expired { expires, now: self.now });
+        }
+        if self.homes.retired_bytes > self.limits.retired_bytes {
+            return Err(Refusal::Busy { retry_after_us: self.limits.retry_after_us });
+        }
+        let found = self.homes.find(presentity, name);
+        let Some(bytes) = document else {
+            // To take away what is not there changes nothing, and makes no home.
+            let Some(view) = found else {
+                return Ok(Published { stamp: self.homes.stamp_of(presentity), absorbed: true });
+            };
+            let published = self.set_state(view, category, None, Tick::NEVER)?;
+            if self.homes.evict_if_empty(view) {
+                self.counters.evicted += 1;
+            }
+            return Ok(published);
+        };
+        let limit = self.limits.documents_bytes;
+        if self.homes.documents_bytes + (DOCUMENT_OVERHEAD + bytes.len()) as u64 > limit {
+            return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit });
+        }
+        let has_state = found.is_some_and(|view| self.homes.views[view].documents != 0);
+        if !has_state && self.homes.states >= self.limits.presentities {
+            return Err(Refusal::Limit { bound: Bound::Presentities, limit: self.limits.presentities.into() });
+        }
+        let limit = self.limits.views_per_presentity;
+        if found.is_none() && self.homes.view_count(presentity) >= limit {
+            return Err(Refusal::Limit { bound: Bound::Views, limit: limit.into() });
+        }
+        let document = Document::try_new(&bytes).ok_or(Refusal::OutOfMemory)?;
+        let view = self.homes.find_or_create(presentity, name).map_err(|_| Refusal::OutOfMemory)?;
+        self.set_state(view, category, Some(document), expires).inspect_err(|_| {
+            self.homes.evict_if_empty(view);
+        })
+    }
+
+    /// The seam for composition: whatever the layer above composes for a view comes in here.
+    fn set_state(
+        &mut self,
+        view: u32,
+        category: Category,
+        document: Option<Document>,
+        expires: Tick,
+    ) -> Result<Published, Refusal> {
+        self.expire_view(view);
+        let change = self.homes.set(view, category, document, expires).map_err(|why| match why {
+            SlabFull::Memory | SlabFull::Limit => Refusal::OutOfMemory,
+        })?;
+        match change {
+            Change::Turn => self.counters.published += 1,
+            Change::Expiry | Change::None => self.counters.absorbed += 1,
+        }
+        if !matches!(change, Change::None) {
+            self.owe_updates(view);
+        }
+        Ok(Published { stamp: self.homes.stamp(view), absorbed: !matches!(change, Change::Turn) })
+    }
+
+    fn serve_fetch(&mut self, presentity: PresentityId, view: View) -> State {
+        let Some(view) = self.homes.find(presentity, view) else {
+            return State { stamp: self.homes.stamp_of(presentity), parts: [].into() };
+        };
+        self.expire_view(view);
+        // Copied, so that the count of the home's document stays with the home.
+        let parts = (0..CATEGORIES as u8)
+            .filter_map(Category::new)
+            .filter_map(|category| {
+                let document = self.homes.document(view, category)?;
+                Some((category, bytes::Bytes::copy_from_slice(document.as_slice())))
+            })
+            .collect();
+        let state = State { stamp: self.homes.stamp(view), parts };
+        if self.homes.evict_if_empty(view) {
+            self.counters.evicted += 1;
+        }
+        state
+    }
+
+    /// Ends what is past its expiry in a view, each document a turn of its own, in order of expiry (C7).
+    pub(crate) fn expire_view(&mut self, view: u32) -> usize {
+        let mut ended = 0;
+        while self.homes.views[view].expires <= self.now {
+            let Some(category) = self.homes.first_to_expire(view) else { break };
+            // To take a document away needs no memory.
+            if self.homes.set(view, category, None, Tick::NEVER).is_err() {
+                break;
+            }
+            ended += 1;
+        }
+        if ended > 0 {
+            self.counters.expired += ended as u64;
+            self.owe_updates(view);
+        }
+        ended
+    }
+}

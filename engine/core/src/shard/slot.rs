@@ -1,0 +1,189 @@
+//! Subscriptions as the watcher sees them: runs of sixteen slots, three cache lines each, and what of them is dirty.
+//!
+//! A subscription is a slot: its number is `run * 16 + lane`. Marking it touches the first line of its run and, only
+//! if nothing in the run was dirty, the watcher; draining it touches the first two lines. A run belongs to one group,
+//! so that membership costs a subscription nothing. Twelve bytes a subscription.
+//!
+//! Invariant: a run is in its watcher's list exactly while it has a dirty lane, and a watcher is ready exactly while
+//! its list has a run and its frontend has not left some of it untold.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::ShardMemory;
+use super::counters::Counters;
+use super::watcher::{Group, Standing, Watcher};
+use crate::id::Categories;
+use crate::store::{Links, List, Record, Slab};
+
+/// Slots in a run.
+pub(crate) const LANES: u32 = 16;
+
+/// Sixteen subscriptions of one group.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C, align(64))]
+pub struct SlotRun {
+    pub(crate) watcher: u32,
+    pub(crate) group: u32,
+    /// In the group's list: runs with a free lane first.
+    pub(crate) links: Links,
+    /// In the watcher's list of dirty runs.
+    pub(crate) dirty_links: Links,
+    pub(crate) used: u16,
+    pub(crate) dirty: u16,
+    /// Lanes that were never told anything.
+    pub(crate) fresh: u16,
+    pub(crate) spare: u16,
+    /// The low bits of the turn that the lane was told last.
+    pub(crate) seen: [u16; LANES as usize],
+    pub(crate) topics: [u32; LANES as usize],
+    /// Where the topic's list names the lane, so that leaving it costs no search.
+    pub(crate) entries: [u32; LANES as usize],
+}
+
+const _: () = assert!(size_of::<SlotRun>() == 192, "a run is three lines, the first of which is all that a mark needs");
+
+impl SlotRun {
+    pub(crate) fn links(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    pub(crate) fn dirty_links(&mut self) -> &mut Links {
+        &mut self.dirty_links
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.used == u16::MAX
+    }
+}
+
+impl Record for SlotRun {
+    fn chain(&mut self) -> &mut u32 {
+        &mut self.links.next
+    }
+}
+
+/// The run and the lane of a slot.
+pub(crate) fn place(slot: u32) -> (u32, usize) {
+    (slot / LANES, (slot % LANES) as usize)
+}
+
+/// How wide `seen` is, and how it is kept from wrapping.
+///
+/// A subscription `b` turns behind its topic is told apart from one that is up to date only while `b` is no multiple
+/// of 2^bits. Therefore each visit of a walk that finds one more than a *lap* (an eighth of that) behind settles it:
+/// counts the changes that can only be skipped by now, and brings it to one lap behind. And a walk goes round at least
+/// once a lap (see `walk.rs`). So nobody is ever more than three laps and a visit behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    mask: u16,
+    pub(crate) lap: u16,
+}
+
+impl Seen {
+    pub(crate) fn of_bits(bits: u8) -> Self {
+        let mask = u16::MAX >> (16 - bits);
+        Self { mask, lap: (mask >> 3) + 1 }
+    }
+
+    pub(crate) fn of_turn(self, turn: u32) -> u16 {
+        turn as u16 & self.mask
+    }
+
+    /// How many turns `seen` is behind.
+    pub(crate) fn behind(self, turn: u32, seen: u16) -> u16 {
+        (turn as u16).wrapping_sub(seen) & self.mask
+    }
+}
+
+/// The watchers of a shard and what each has still to be told.
+pub(crate) struct Outboxes<B: ShardMemory> {
+    pub(crate) watchers: Slab<Watcher, B>,
+    pub(crate) groups: Slab<Group, B>,
+    pub(crate) runs: Slab<SlotRun, B>,
+    pub(crate) ready: List,
+    pub(crate) seen: Seen,
+}
+
+impl<B: ShardMemory> Outboxes<B> {
+    /// Leaves a mark: the topic of this slot is at `turn`, and the slot may not have been told.
+    #[inline]
+    pub(crate) fn mark(&mut self, slot: u32, turn: u32, counters: &mut Counters) {
+        let (index, lane) = place(slot);
+        let run = &mut self.runs[index];
+        let behind = self.seen.behind(turn, run.seen[lane]);
+        let was_clean = run.dirty == 0;
+        run.dirty |= 1 << lane;
+        if was_clean {
+            self.enter(index);
+        }
+        if behind > self.seen.lap {
+            self.settle(slot, turn, behind, counters);
+        }
+    }
+
+    fn enter(&mut self, run: u32) {
+        let watcher = self.runs[run].watcher;
+        let record = &mut self.watchers[watcher];
+        record.dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
+        if record.standing == Standing::Idle as u8 {
+            record.standing = Standing::Ready as u8;
+            self.ready.push_back(&mut self.watchers, watcher, Watcher::ready_links);
+        }
+    }
+
+    /// Brings a slot that is far behind to one lap behind, so that `seen` cannot wrap unnoticed.
+    #[cold]
+    fn settle(&mut self, slot: u32, turn: u32, behind: u16, counters: &mut Counters) {
+        let (index, lane) = place(slot);
+        let run = &mut self.runs[index];
+        run.seen[lane] = self.seen.of_turn(turn.wrapping_sub(u32::from(self.seen.lap)));
+        let passed = u64::from(behind - self.seen.lap);
+        counters.settled += passed;
+        if self.groups[run.group].wants() == Categories::ALL {
+            counters.skipped += passed;
+        } else {
+            counters.filtered += passed;
+        }
+    }
+
+    /// Takes a lane's mark away.
+    pub(crate) fn clear(&mut self, index: u32, lane: usize) {
+        let run = &mut self.runs[index];
+        if run.dirty & 1 << lane == 0 {
+            return;
+        }
+        run.dirty &= !(1 << lane);
+        if run.dirty == 0 {
+            let watcher = run.watcher;
+            self.leave(index, watcher);
+        }
+    }
+
+    /// Takes a run that has no dirty lane any more out of its watcher's list.
+    pub(crate) fn leave(&mut self, run: u32, watcher: u32) {
+        let record = &mut self.watchers[watcher];
+        if record.dirty.head == run {
+            record.cursor = 0;
+        }
+        record.dirty.remove(&mut self.runs, run, SlotRun::dirty_links);
+        if record.dirty.is_empty() {
+            if record.standing == Standing::Ready as u8 {
+                self.ready.remove(&mut self.watchers, watcher, Watcher::ready_links);
+            }
+            self.watchers[watcher].standing = Standing::Idle as u8;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn behind_counts_across_the_wrap() {
+        let seen = Seen::of_bits(16);
+        assert_eq!(seen.behind(65_536 + 3, 65_533), 6);
+        assert_eq!(Seen::of_bits(6).behind(64 + 1, 62), 3);
+        assert_eq!(Seen::of_bits(6).lap, 8);
+    }
+}

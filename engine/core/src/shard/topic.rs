@@ -1,0 +1,269 @@
+//! Topics: what this shard knows of one view of one presentity, and who here looks at it.
+//!
+//! A topic lives while it has a subscription, and until its leave is on the way to the home. The record is one cache
+//! line: a drain reads nothing else but the document. What only walks and joins need lies in a second array.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::ShardMemory;
+use super::subscriber::EntryRun;
+use crate::document::Document;
+use crate::error::Corrupt;
+use crate::id::{CATEGORIES, Category, PresentityId, Stamp, Tick, View};
+use crate::store::{Arena, Heap, IdTable, Links, NONE, Record, Slab, SlabFull};
+
+/// The home has answered the newest join. Without it the topic is silent.
+pub(crate) const LIVE: u8 = 1;
+/// The topic has heard of its home at least once, so that turns can be counted on.
+pub(crate) const HEARD: u8 = 1 << 1;
+/// A join is on the way to the home, or was once: only a leave can end it.
+pub(crate) const JOINED: u8 = 1 << 6;
+/// The home has still to be told that the topic listens.
+pub(crate) const OWES_JOIN: u8 = 1 << 2;
+/// The home has still to be told that nobody listens.
+pub(crate) const OWES_LEAVE: u8 = 1 << 3;
+/// A walk is under way and in the list of short ones.
+pub(crate) const WALKS_SHORT: u8 = 1 << 4;
+/// A walk is under way and in the list of long ones.
+pub(crate) const WALKS_LONG: u8 = 1 << 5;
+/// A walk is under way.
+pub(crate) const WALKS: u8 = WALKS_SHORT | WALKS_LONG;
+
+/// One view of one presentity, as known here.
+#[derive(Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Topic {
+    pub(crate) presentity: PresentityId,
+    /// The state is the presentity's newest as of this.
+    pub(crate) stamp: Stamp,
+    /// Past it the topic is silent until the home tells what follows.
+    pub(crate) expires: Tick,
+    /// The document, while all changes were of one category; else they lie in `parts`.
+    pub(crate) document: Option<Document>,
+    /// This topic's own numbering of the view's changes: it goes in step with the home's.
+    pub(crate) turn: u32,
+    /// The home's number of the newest change heard of.
+    pub(crate) home_turn: u32,
+    /// The newest run of the subscriber list.
+    pub(crate) head: u32,
+    pub(crate) len: u32,
+    /// Odd while the topic lives, and raised by two with every join: an update meant for an earlier join is stale.
+    pub(crate) generation: u32,
+    pub(crate) parts: u32,
+    pub(crate) view: View,
+    pub(crate) state: u8,
+    pub(crate) category: u8,
+}
+
+const _: () = assert!(size_of::<Topic>() == 64, "a drain reads one line of a topic");
+
+impl Topic {
+    pub(crate) fn is(&self, presentity: PresentityId, view: View) -> bool {
+        self.presentity == presentity && self.view == view
+    }
+
+    pub(crate) fn has(&self, flags: u8) -> bool {
+        self.state & flags != 0
+    }
+
+    pub(crate) fn lives(&self) -> bool {
+        self.generation & 1 == 1
+    }
+}
+
+impl Record for Topic {
+    fn chain(&mut self) -> &mut u32 {
+        &mut self.head
+    }
+}
+
+/// The number of no category: nothing was ever told to the topic.
+pub(crate) const NO_CATEGORY: u8 = u8::MAX;
+
+/// The documents of a topic with several categories.
+#[derive(Debug, Default)]
+pub(crate) struct TopicParts {
+    pub(crate) documents: [Option<Document>; CATEGORIES],
+    /// The topic's turn when the category changed last.
+    pub(crate) turns: [u32; CATEGORIES],
+    /// The categories of the last sixteen changes, four bits each, the newest lowest.
+    pub(crate) history: u64,
+    /// The categories that ever changed, as a set's bits.
+    pub(crate) known: u8,
+    chain: u32,
+}
+
+impl Record for TopicParts {
+    fn chain(&mut self) -> &mut u32 {
+        &mut self.chain
+    }
+}
+
+/// What walks and joins need of a topic.
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
+#[repr(C)]
+pub struct TopicWork {
+    /// Where the walk goes on, as an entry's number.
+    pub(crate) cursor: u32,
+    /// Entries until the walk is round.
+    pub(crate) remaining: u32,
+    pub(crate) walk_links: Links,
+    /// In the link's list of topics that owe the home a join or a leave.
+    pub(crate) interest_links: Links,
+}
+
+impl TopicWork {
+    pub(crate) fn walk_links(&mut self) -> &mut Links {
+        &mut self.walk_links
+    }
+
+    pub(crate) fn interest_links(&mut self) -> &mut Links {
+        &mut self.interest_links
+    }
+}
+
+/// The topics of a shard, with their subscriber lists.
+pub(crate) struct Topics<B: ShardMemory> {
+    /// On the heap whatever the backing is, for they hold documents.
+    pub(crate) topics: Slab<Topic, Heap>,
+    pub(crate) work: Arena<TopicWork, B>,
+    pub(crate) parts: Slab<TopicParts, Heap>,
+    pub(crate) entries: Slab<EntryRun, B>,
+    pub(crate) table: IdTable,
+}
+
+impl<B: ShardMemory> Topics<B> {
+    pub(crate) fn find(&self, presentity: PresentityId, view: View) -> Option<u32> {
+        self.table.find(presentity, |index| self.topics[index].is(presentity, view))
+    }
+
+    /// Makes a topic that knows nothing yet.
+    pub(crate) fn create(&mut self, presentity: PresentityId, view: View) -> Result<u32, SlabFull> {
+        self.reserve(1)?;
+        let index = self.topics.insert()?;
+        let topic = &mut self.topics[index];
+        *topic = Topic {
+            presentity,
+            view,
+            expires: Tick::NEVER,
+            // Numbering goes on from the last user's: wrapping is met by every test that uses a topic twice.
+            turn: topic.turn.wrapping_add(1),
+            generation: topic.generation.wrapping_add(1),
+            head: NONE,
+            parts: NONE,
+            category: NO_CATEGORY,
+            ..Topic::default()
+        };
+        let topics = &self.topics;
+        let entered = self.table.insert(presentity, index, |index| topics[index].presentity);
+        if entered.is_err() {
+            self.topics[index].generation = self.topics[index].generation.wrapping_add(1);
+            self.topics.remove(index);
+            return Err(SlabFull::Memory);
+        }
+        Ok(index)
+    }
+
+    /// Makes sure that so many topics can be created, as far as records go.
+    pub(crate) fn reserve(&mut self, count: u32) -> Result<(), SlabFull> {
+        self.topics.reserve(count)?;
+        let wanted = self.topics.ever().saturating_add(count).min(self.topics.limit());
+        while self.work.len() < wanted {
+            self.work.push()?;
+        }
+        Ok(())
+    }
+
+    /// Lets go of a topic without subscribers. Its documents must be gone.
+    pub(crate) fn free(&mut self, index: u32) {
+        let topic = &mut self.topics[index];
+        debug_assert!(topic.len == 0 && topic.parts == NONE && topic.document.is_none());
+        topic.generation = topic.generation.wrapping_add(1);
+        topic.state = 0;
+        let presentity = topic.presentity;
+        self.table.remove(presentity, index);
+        self.topics.remove(index);
+    }
+
+    /// Takes every document out of a topic.
+    pub(crate) fn take_documents(&mut self, index: u32, mut taken: impl FnMut(Document)) {
+        let topic = &mut self.topics[index];
+        if let Some(document) = topic.document.take() {
+            taken(document);
+        }
+        if topic.parts != NONE {
+            let parts = core::mem::replace(&mut topic.parts, NONE);
+            for document in self.parts[parts].documents.iter_mut().filter_map(Option::take) {
+                taken(document);
+            }
+            self.parts.remove(parts);
+        }
+    }
+
+    /// Replaces one category's document and gives back the one that was there.
+    ///
+    /// `turn` is the topic's turn of the change, `before` its turn before the update that brings the change. Only the
+    /// first change of a second category needs memory.
+    pub(crate) fn put(
+        &mut self,
+        index: u32,
+        category: Category,
+        (turn, before): (u32, u32),
+        document: Option<Document>,
+    ) -> Result<Option<Document>, SlabFull> {
+        let topic = &mut self.topics[index];
+        if topic.parts == NONE && (topic.category == category.number() || topic.category == NO_CATEGORY) {
+            topic.category = category.number();
+            return Ok(core::mem::replace(&mut topic.document, document));
+        }
+        if topic.parts == NONE {
+            let parts = self.parts.insert()?;
+            let record = &mut self.parts[parts];
+            *record = TopicParts::default();
+            // All changes up to now were of the first category, so `before` is the turn of its last one.
+            record.turns[topic.category as usize] = before;
+            record.known = 1 << topic.category;
+            record.documents[topic.category as usize] = topic.document.take();
+            topic.parts = parts;
+        }
+        let record = &mut self.parts[topic.parts];
+        record.known |= 1 << category.number();
+        record.turns[category.index()] = turn;
+        Ok(core::mem::replace(&mut record.documents[category.index()], document))
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.topics.bytes() + self.work.bytes() + self.parts.bytes() + self.entries.bytes()
+    }
+
+    pub(crate) fn verify(&self) -> Result<(), Corrupt> {
+        let mut living = 0;
+        for index in 0..self.topics.ever() {
+            let topic = &self.topics[index];
+            if !topic.lives() {
+                continue;
+            }
+            living += 1;
+            let wrong = |rule| Err(Corrupt { rule, index: index.into() });
+            if self.find(topic.presentity, topic.view) != Some(index) {
+                return wrong("a living topic is found by its presentity and view");
+            }
+            if topic.has(WALKS) && self.work[index].remaining == 0 {
+                return wrong("a walk in a list has entries left");
+            }
+            if topic.has(WALKS) && self.work[index].remaining > topic.len {
+                return wrong("a walk has no more entries left than the topic has");
+            }
+            if topic.len == 0 && !topic.has(OWES_LEAVE) {
+                return wrong("a topic without subscribers owes a leave");
+            }
+        }
+        if living != self.topics.live() {
+            return Err(Corrupt { rule: "as many topics live as are counted", index: living.into() });
+        }
+        if self.table.len() != living as usize {
+            return Err(Corrupt { rule: "the table has an entry for each topic", index: living.into() });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! A look at everything: every invariant of a shard, checked the slow way. For tests and simulations.
+
+use super::slot::{LANES, SlotRun, place};
+use super::topic::{HEARD, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
+use super::watcher::Standing;
+use super::{Shard, ShardMemory};
+use crate::error::Corrupt;
+use crate::store::NONE;
+
+fn wrong<T>(rule: &'static str, index: impl Into<u64>) -> Result<T, Corrupt> {
+    Err(Corrupt { rule, index: index.into() })
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// Turns that subscriptions are owed and were not told yet. Looks at every subscription.
+    #[must_use]
+    pub fn pending(&self) -> u64 {
+        self.used_slots().map(|slot| u64::from(self.behind(slot))).sum()
+    }
+
+    /// Checks every invariant that can be seen from inside one shard. Looks at everything several times.
+    ///
+    /// # Errors
+    /// The first rule that does not hold, and where.
+    pub fn verify(&self) -> Result<(), Corrupt> {
+        self.topics.verify()?;
+        self.homes.verify()?;
+        let slots = self.verify_watchers()?;
+        self.verify_slots(slots)?;
+        self.verify_lists()?;
+        let c = &self.counters;
+        let accounted = c.delivered + c.skipped + c.cancelled + c.filtered + self.pending();
+        if c.owed != accounted {
+            return wrong(
+                "owed = delivered + skipped + cancelled + filtered + pending (C3)",
+                c.owed.abs_diff(accounted),
+            );
+        }
+        Ok(())
+    }
+
+    fn used_slots(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.topics.topics.ever())
+            .filter(|&topic| self.topics.topics[topic].lives())
+            .flat_map(|topic| self.topics.subscribers(topic))
+    }
+
+    fn behind(&self, slot: u32) -> u16 {
+        let (run, lane) = place(slot);
+        let record = &self.outboxes.runs[run];
+        self.outboxes.seen.behind(self.topics.topics[record.topics[lane]].turn, record.seen[lane])
+    }
+
+    /// Follows every watcher to its groups and runs; tells how many slots they have.
+    fn verify_watchers(&self) -> Result<u64, Corrupt> {
+        let outboxes = &self.outboxes;
+        let (mut watchers, mut groups, mut runs, mut slots, mut ready) = (0, 0, 0, 0u64, 0u64);
+        for index in 0..outboxes.watchers.ever() {
+            let watcher = &outboxes.watchers[index];
+            if watcher.generation & 1 == 0 {
+                continue;
+            }
+            watchers += 1;
+            let mut dirty_runs = 0u32;
+            let mut group = watcher.groups.head;
+            while group != NONE {
+                groups += 1;
+                let record = &outboxes.groups[group];
+                if record.watcher != index || record.generation & 1 == 0 {
+                    return wrong("a group in a watcher's list is that watcher's", group);
+                }
+                let (mut run, mut len, mut full_before) = (record.runs.head, 0, false);
+                while run != NONE {
+                    runs += 1;
+                    let record = &outboxes.runs[run];
+                    self.verify_run(run, record, index, group)?;
+                    if full_before && !record.is_full() {
+                        return wrong("runs with a free lane come first", run);
+                    }
+                    full_before = record.is_full();
+                    len += record.used.count_ones();
+                    dirty_runs += u32::from(record.dirty != 0);
+                    run = record.links.next;
+                }
+                if len != record.len {
+                    return wrong("a group counts its subscriptions", group);
+                }
+                slots += u64::from(len);
+                group = record.links.next;
+            }
+            let mut run = watcher.dirty.head;
+            while run != NONE {
+                let record = &outboxes.runs[run];
+                if record.dirty == 0 || record.watcher != index {
+                    return wrong("a run in a watcher's dirty list is dirty and that watcher's", run);
+                }
+                dirty_runs = dirty_runs.wrapping_sub(1);
+                run = record.dirty_links.next;
+            }
+            if dirty_runs != 0 {
+                return wrong("every dirty run is in its watcher's list", index);
+            }
+            if watcher.dirty.is_empty() != (watcher.standing == Standing::Idle as u8) {
+                return wrong("a watcher is idle exactly while it has no dirty run", index);
+            }
+            ready += u64::from(watcher.standing == Standing::Ready as u8);
+        }
+        let mut watcher = outboxes.ready.head;
+        while watcher != NONE {
+            if outboxes.watchers[watcher].standing != Standing::Ready as u8 || ready == 0 {
+                return wrong("the ready list holds the ready", watcher);
+            }
+            ready -= 1;
+            watcher = outboxes.watchers[watcher].ready_links.next;
+        }
+        if ready != 0 {
+            return wrong("every ready watcher is in the list", ready);
+        }
+        for (rule, found, counted) in [
+            ("watchers are counted", watchers, outboxes.watchers.live()),
+            ("groups are counted", groups, outboxes.groups.live()),
+            ("runs are counted", runs, outboxes.runs.live()),
+        ] {
+            if found != counted {
+                return wrong(rule, found);
+            }
+        }
+        Ok(slots)
+    }
+
+    fn verify_run(&self, index: u32, run: &SlotRun, watcher: u32, group: u32) -> Result<(), Corrupt> {
+        if run.watcher != watcher || run.group != group {
+            return wrong("a run names its watcher and its group", index);
+        }
+        if run.used == 0 || (run.dirty | run.fresh) & !run.used != 0 {
+            return wrong("a run has a lane in use, and only such are dirty or fresh", index);
+        }
+        for lane in (0..LANES as usize).filter(|lane| run.used & 1 << lane != 0) {
+            let (topic, entry) = (run.topics[lane], run.entries[lane]);
+            let lives = self.topics.topics.get(topic).is_some_and(|topic| topic.lives());
+            let (entries, position) = place(entry);
+            let named = self.topics.entries.get(entries).and_then(|run| run.slots.get(position));
+            if !lives || named != Some(&(index * LANES + lane as u32)) {
+                return wrong("a slot's entry names the slot", index * LANES + lane as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows every topic to its subscribers.
+    fn verify_slots(&self, slots: u64) -> Result<(), Corrupt> {
+        let (mut subscribers, mut entry_runs) = (0u64, 0u32);
+        for index in 0..self.topics.topics.ever() {
+            let topic = &self.topics.topics[index];
+            if !topic.lives() {
+                continue;
+            }
+            entry_runs += topic.len.div_ceil(super::subscriber::ENTRIES);
+            for slot in self.topics.subscribers(index) {
+                subscribers += 1;
+                let (run, lane) = place(slot);
+                if self.outboxes.runs[run].topics[lane] != index {
+                    return wrong("a topic's subscriber looks at the topic", slot);
+                }
+                let is_dirty = self.outboxes.runs[run].dirty & 1 << lane != 0;
+                let may_rest = topic.has(WALKS) || !topic.has(LIVE) || topic.expires <= self.now;
+                if self.behind(slot) != 0 && !is_dirty && !may_rest {
+                    return wrong("who is owed something is marked, or a walk is on its way", slot);
+                }
+                if self.behind(slot) > 3 * self.outboxes.seen.lap + 1 {
+                    return wrong("nobody is more than three laps behind", slot);
+                }
+            }
+        }
+        if subscribers != slots {
+            return wrong("topics have as many subscribers as groups have subscriptions", subscribers);
+        }
+        if entry_runs != self.topics.entries.live() {
+            return wrong("entry runs are counted", entry_runs);
+        }
+        Ok(())
+    }
+
+    fn verify_lists(&self) -> Result<(), Corrupt> {
+        let (mut walking, mut owing) = (0u64, 0u64);
+        for index in 0..self.topics.topics.ever() {
+            let topic = &self.topics.topics[index];
+            walking += u64::from(topic.lives() && topic.has(WALKS));
+            owing += u64::from(topic.lives() && topic.has(OWES_JOIN | OWES_LEAVE));
+            if topic.lives() && !topic.has(LIVE | OWES_JOIN | OWES_LEAVE | HEARD) && topic.state == 0 {
+                return wrong("a silent topic waits for its home", index);
+            }
+        }
+        for (list, flag) in [(&self.walks.short, WALKS_SHORT), (&self.walks.long, WALKS_LONG)] {
+            let mut topic = list.head;
+            while topic != NONE {
+                if !self.topics.topics[topic].has(flag) || walking == 0 {
+                    return wrong("a walk list holds walks of its kind", topic);
+                }
+                walking -= 1;
+                topic = self.topics.work[topic].walk_links.next;
+            }
+        }
+        if walking != 0 {
+            return wrong("every walk is in a list", walking);
+        }
+        for (home, link) in self.links.iter().enumerate() {
+            let mut topic = link.interests.head;
+            while topic != NONE {
+                if self.home_of(topic).index() != home || owing == 0 {
+                    return wrong("a topic owes its interest to its home", topic);
+                }
+                owing -= 1;
+                topic = self.topics.work[topic].interest_links.next;
+            }
+            if link.credits > self.limits.credits {
+                return wrong("no more credits than were given", home as u64);
+            }
+            if link.returns.len() > self.returns_max() + 2 * crate::id::CATEGORIES {
+                return wrong("documents to hand back are bounded (C8)", link.returns.len() as u64);
+            }
+        }
+        if owing != 0 {
+            return wrong("every topic that owes interest is in a list", owing);
+        }
+        Ok(())
+    }
+}

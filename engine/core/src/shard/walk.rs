@@ -1,0 +1,148 @@
+//! Walks: a topic's change is marked at its subscribers, a bounded number of entries at a step.
+//!
+//! A walk goes round the subscriber list from where the last one stopped. A change that comes during a walk does not
+//! restart it: the walk goes on until it is once round to where the change found it. Walks of a few entries go first;
+//! a quarter of every step belongs to long ones, which take turns. So a small audience is told within two steps (C9),
+//! and a large one always gets on.
+
+use super::subscriber::{ENTRIES, ENTRY_STRIDE};
+use super::topic::{TopicWork, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
+use super::{Shard, ShardMemory};
+use crate::store::{List, NONE};
+
+/// Entries that a long walk may visit before the next long one has its turn.
+const QUANTUM: usize = 256;
+
+/// Topics with a walk under way.
+pub(crate) struct Walks {
+    pub(crate) short: List,
+    pub(crate) long: List,
+    /// Quarters of entries that long walks were promised and did not get yet, for steps too small to be divided.
+    promised_quarters: usize,
+}
+
+impl Walks {
+    pub(crate) const NONE: Self = Self { short: List::EMPTY, long: List::EMPTY, promised_quarters: 0 };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.short.is_empty() && self.long.is_empty()
+    }
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// A change has come: the walk has to pass every subscriber from here on, once.
+    pub(crate) fn begin_or_extend_walk(&mut self, topic: u32) {
+        let record = &mut self.topics.topics[topic];
+        if record.len == 0 {
+            return;
+        }
+        let work = &mut self.topics.work[topic];
+        work.remaining = record.len;
+        if record.has(WALKS) {
+            self.counters.walks_extended += 1;
+            return;
+        }
+        work.cursor = record.head * ENTRY_STRIDE;
+        let (flag, list) = if record.len <= self.limits.short_walk_entries {
+            (WALKS_SHORT, &mut self.walks.short)
+        } else {
+            (WALKS_LONG, &mut self.walks.long)
+        };
+        record.state |= flag;
+        list.push_back(&mut self.topics.work, topic, TopicWork::walk_links);
+    }
+
+    /// Takes a topic out of the walk lists.
+    pub(crate) fn end_walk(&mut self, topic: u32) {
+        let record = &mut self.topics.topics[topic];
+        if record.has(WALKS_SHORT) {
+            self.walks.short.remove(&mut self.topics.work, topic, TopicWork::walk_links);
+        } else if record.has(WALKS_LONG) {
+            self.walks.long.remove(&mut self.topics.work, topic, TopicWork::walk_links);
+        }
+        record.state &= !WALKS;
+    }
+
+    /// Visits up to `budget` entries and tells how many it were.
+    pub(crate) fn walk_step(&mut self, budget: usize) -> usize {
+        let mut for_long = 0;
+        if self.walks.long.is_empty() {
+            self.walks.promised_quarters = 0;
+        } else {
+            self.walks.promised_quarters += budget;
+            for_long = (self.walks.promised_quarters / 4).min(budget);
+            self.walks.promised_quarters -= for_long * 4;
+        }
+        let mut left = budget;
+        left -= self.walk_short(budget - for_long);
+        left -= self.walk_long(left);
+        left -= self.walk_short(left);
+        budget - left
+    }
+
+    fn walk_short(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 && !self.walks.short.is_empty() {
+            left -= self.walk(self.walks.short.head, left);
+        }
+        budget - left
+    }
+
+    fn walk_long(&mut self, budget: usize) -> usize {
+        let mut left = budget;
+        while left > 0 && !self.walks.long.is_empty() {
+            let topic = self.walks.long.head;
+            left -= self.walk(topic, left.min(QUANTUM));
+            if self.topics.topics[topic].has(WALKS_LONG) {
+                self.walks.long.remove(&mut self.topics.work, topic, TopicWork::walk_links);
+                self.walks.long.push_back(&mut self.topics.work, topic, TopicWork::walk_links);
+            }
+        }
+        budget - left
+    }
+
+    /// Visits up to `entries` entries of a topic that has a walk under way; ends the walk if that was all.
+    pub(crate) fn walk(&mut self, topic: u32, entries: usize) -> usize {
+        let Topics { topics, work, entries: runs, .. } = &mut self.topics;
+        let record = &topics[topic];
+        let work = &mut work[topic];
+        let mut left = entries.min(work.remaining as usize) as u32;
+        let visited = left;
+        work.remaining -= left;
+        let (mut run, mut position) = (work.cursor / ENTRY_STRIDE, work.cursor % ENTRY_STRIDE);
+        while left > 0 {
+            let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
+            let end = fill.min(position.saturating_add(left));
+            for &slot in runs[run].slots.get(position as usize..end as usize).unwrap_or(&[]) {
+                self.outboxes.mark(slot, record.turn, &mut self.counters);
+            }
+            left -= end.saturating_sub(position);
+            position = end.max(position);
+            if position >= fill {
+                run = match runs[run].next {
+                    NONE => record.head,
+                    next => next,
+                };
+                position = 0;
+            }
+        }
+        work.cursor = run * ENTRY_STRIDE + position;
+        self.counters.walk_entries += u64::from(visited);
+        if work.remaining == 0 {
+            self.end_walk(topic);
+        }
+        visited as usize
+    }
+
+    /// Keeps a walk that is overtaken by changes going round at least once a lap of `seen`, whatever the budget: so
+    /// that everybody who is far behind is settled in time (see `Seen`).
+    pub(crate) fn keep_pace(&mut self, topic: u32, turns: u32) {
+        let record = &self.topics.topics[topic];
+        if !record.has(WALKS) {
+            return;
+        }
+        let lap = u64::from(self.outboxes.seen.lap);
+        let due = (u64::from(record.len) * u64::from(turns)).div_ceil(lap);
+        self.walk(topic, due.min(record.len.into()) as usize);
+    }
+}

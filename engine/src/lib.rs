@@ -1,0 +1,72 @@
+//! Fanfare: when someone's presence changes, everyone who watches them hears of it.
+//!
+//! This crate is what an embedder depends on. It puts the shards of `fanfare-core`, which it re-exports whole, on
+//! threads, one to a core, and joins them by rings. An embedder writes a [`Frontend`], of which one runs beside each
+//! shard and owns that core's sockets and watchers; any other thread uses a [`Handle`].
+//!
+//! ```
+//! use bytes::Bytes;
+//! use fanfare::{Core, Engine, Frontend, Outbox, Poll, PresentityId, Publication, Shard, Tick, WatcherId};
+//!
+//! /// A frontend without sockets: this engine is used by its handles alone.
+//! struct Nothing;
+//!
+//! impl Frontend for Nothing {
+//!     fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+//!         Poll::IDLE
+//!     }
+//!     fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+//! }
+//!
+//! let engine = Engine::builder().shards(1).start(|_: Core| Nothing)?;
+//! let door = engine.handle();
+//! let ken = PresentityId::new(7);
+//!
+//! let mut watcher = door.watcher(1)?;
+//! watcher.subscribe(&[ken])?;
+//! let published = door.publish(Publication::plain(ken, Bytes::from_static(b"open")))?;
+//!
+//! let mut told = None;
+//! while told < Some(published.stamp) {
+//!     for note in watcher.next_batch(None)? {
+//!         told = Some(note.stamp);
+//!     }
+//! }
+//! engine.shutdown()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | Module | What it is |
+//! |---|---|
+//! | [`mesh`] | rings between shards, doorbells, the ingress for foreign threads |
+//! | [`runtime`] | threads, the loop, the clock, CPUs, starting and stopping |
+//! | [`handle`] | publish, fetch and watch from any thread |
+//! | [`map`] | private memory maps for the shards' arenas |
+
+pub use fanfare_core::*;
+
+pub mod mesh;
+
+// Under loom only the mesh is there: loom's atomics work inside its models alone.
+#[cfg(not(loom))]
+pub mod handle;
+#[cfg(not(loom))]
+pub mod map;
+#[cfg(not(loom))]
+pub mod runtime;
+
+#[cfg(not(loom))]
+pub use handle::{CallError, Handle, OwnedNote, Watcher};
+#[cfg(not(loom))]
+pub use runtime::{
+    Clock, Core, Cpus, CpusError, Engine, EngineBuilder, EngineError, Frontend, Interest, Io, LoopStats, Poll,
+    StartError,
+};
+
+/// The shard that a frontend is given: its arenas lie in private memory maps.
+#[cfg(not(loom))]
+pub type Shard = fanfare_core::Shard<map::PrivateMap>;
+
+/// What a watcher on such a shard has still to be told.
+#[cfg(not(loom))]
+pub type Outbox<'a> = fanfare_core::Outbox<'a, map::PrivateMap>;

@@ -1,0 +1,316 @@
+//! The main thread and the generators: one order at a time to all, one answer from each.
+//!
+//! There is one generator for each shard, on the shard's own core; the main thread only waits, shows progress and
+//! merges. What they share is here, and none of it is touched once per note: orders come through a mutex that is taken
+//! when a number has changed, and answers go back through a channel.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::point::{PointAnswer, PointOrder};
+use crate::population::Population;
+use crate::recorder::calibrate::RecorderCost;
+use crate::recorder::{Faults, PublicationLog};
+
+/// Publications under way for each shard, before a publisher has to wait.
+pub const LOG_RING: usize = 1 << 16;
+
+/// How often the main thread looks up while it waits.
+const LOOK_UP: Duration = Duration::from_millis(200);
+
+/// How long nothing at all may happen in a phase.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// What generators are told to do.
+#[derive(Clone, Debug)]
+pub enum Order {
+    /// Publish one document for each user.
+    Build,
+    /// Open the watchers, subscribe, and take in all first states.
+    SignIn,
+    /// Publish at a rate for some time, then wait until everybody was told.
+    Point(PointOrder),
+    /// Compare what everybody has seen with the truth.
+    Check,
+    /// Measure what the recorder costs.
+    Calibrate,
+}
+
+/// What a generator answers when it is done.
+#[derive(Debug)]
+pub enum Answer {
+    /// Documents published.
+    Built(u64),
+    /// How the sign-in went.
+    SignedIn(SignIn),
+    /// How the point went.
+    Point(Box<PointAnswer>),
+    /// What the check found.
+    Checked(Box<Checked>),
+    /// What the recorder costs.
+    Calibrated(RecorderCost),
+    /// It cannot go on.
+    Failed(String),
+    /// Its thread is gone.
+    Gone,
+}
+
+/// One generator's part of the sign-in.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SignIn {
+    /// Watchers opened.
+    pub watchers: u64,
+    /// Subscriptions made.
+    pub subscriptions: u64,
+    /// Nanoseconds of drawing contacts and keeping the generator's own books.
+    pub generator_ns: u64,
+    /// Nanoseconds in the engine's calls that open and subscribe.
+    pub engine_ns: u64,
+    /// Whether it was cut short.
+    pub cut: bool,
+}
+
+/// One generator's part of the final check. Everything the engine counts is since its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Checked {
+    /// Subscriptions compared.
+    pub compared: u64,
+    /// Subscriptions that have not seen the newest version, or that are not there.
+    pub lost: u64,
+    /// What the recorder found wrong on the way.
+    pub faults: Faults,
+    /// Turns owed, one first state for each subscription included.
+    pub owed: u64,
+    /// Notes delivered, as the engine counts.
+    pub delivered: u64,
+    /// Turns skipped, as the engine counts.
+    pub skipped: u64,
+    /// Turns cancelled.
+    pub cancelled: u64,
+    /// Turns of unwanted categories.
+    pub filtered: u64,
+    /// Turns still owed.
+    pub pending: u64,
+    /// Publications that changed nothing.
+    pub absorbed: u64,
+    /// Bytes of the engine's memory: all of it.
+    pub engine_bytes: u64,
+    /// Of which documents.
+    pub document_bytes: u64,
+    /// Presentities with a watcher on this shard.
+    pub topics: u64,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CrewError {
+    /// A generator gave up.
+    #[error("shard {shard}: {reason}")]
+    Failed {
+        /// Whose.
+        shard: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A shard's thread ended.
+    #[error("shard {shard} ended before its time")]
+    Gone {
+        /// Whose.
+        shard: usize,
+    },
+    /// Nothing happened for a minute.
+    #[error("nothing happened for {} s in phase `{phase}`: {}", SILENCE_MAX.as_secs(), waiting(missing))]
+    Silent {
+        /// What it was doing.
+        phase: &'static str,
+        /// Shards that have not answered.
+        missing: Vec<usize>,
+    },
+}
+
+fn waiting(missing: &[usize]) -> String {
+    let shards: Vec<_> = missing.iter().map(ToString::to_string).collect();
+    format!("no answer from shard {}", shards.join(", "))
+}
+
+/// What all cores share.
+#[derive(Debug)]
+pub struct Common {
+    /// The run's clock.
+    pub clock: Clock,
+    /// Who there is.
+    pub population: Population,
+    /// Shards, and so generators.
+    pub shards: usize,
+    /// Contacts in one subscribe call.
+    pub batch: usize,
+    /// The share of publications of each category.
+    pub category_shares: Vec<f64>,
+    /// Publications under way.
+    pub log: Arc<PublicationLog>,
+    /// The version that each user published last; written by the user's generator alone.
+    pub versions: Box<[AtomicU32]>,
+    /// Watchers of each user on all shards; written at the end of the sign-in.
+    pub watchers: Box<[AtomicU32]>,
+    cut: Arc<AtomicBool>,
+    lines: Box<[Line]>,
+}
+
+/// What passes between the main thread and one generator.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Line {
+    number: AtomicU64,
+    order: Mutex<Option<Order>>,
+    progress: AtomicU64,
+}
+
+/// What a [`Common`] is made from.
+#[derive(Debug)]
+pub struct CrewPlan {
+    /// Who there is.
+    pub population: Population,
+    /// Shards.
+    pub shards: usize,
+    /// Contacts in one subscribe call.
+    pub batch: usize,
+    /// The share of publications of each category.
+    pub category_shares: Vec<f64>,
+    /// Set from outside when the run is to end early.
+    pub cut: Arc<AtomicBool>,
+}
+
+impl Common {
+    fn new(plan: CrewPlan) -> Self {
+        let users = plan.population.users();
+        let zeros = || (0..users).map(|_| AtomicU32::new(0)).collect();
+        Self {
+            clock: Clock::start(),
+            log: Arc::new(PublicationLog::new(plan.shards, LOG_RING)),
+            versions: zeros(),
+            watchers: zeros(),
+            population: plan.population,
+            shards: plan.shards,
+            batch: plan.batch,
+            category_shares: plan.category_shares,
+            cut: plan.cut,
+            lines: (0..plan.shards).map(|_| Line::default()).collect(),
+        }
+    }
+
+    /// Whether the run is to end early.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Relaxed)
+    }
+}
+
+/// A generator's end of the line.
+#[derive(Debug)]
+pub struct Seat {
+    /// What all share.
+    pub common: Arc<Common>,
+    /// Which shard.
+    pub shard: usize,
+    taken: u64,
+    answers: Sender<(usize, Answer)>,
+}
+
+impl Seat {
+    /// A new order, if there is one. One relaxed read when there is not.
+    pub fn order(&mut self) -> Option<Order> {
+        let line = &self.common.lines[self.shard];
+        let number = line.number.load(Ordering::Relaxed);
+        if number == self.taken {
+            return None;
+        }
+        self.taken = number;
+        line.order.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Ends an order. Nobody may be listening any more, which is no harm.
+    pub fn answer(&self, answer: Answer) {
+        let _ = self.answers.send((self.shard, answer));
+    }
+
+    /// Shows how far an order is, in whatever the phase counts.
+    pub fn show_progress(&self, done: u64) {
+        self.common.lines[self.shard].progress.store(done, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.answer(Answer::Gone);
+    }
+}
+
+/// The main thread's end of all lines.
+#[derive(Debug)]
+pub struct Crew {
+    common: Arc<Common>,
+    answers: Receiver<(usize, Answer)>,
+}
+
+impl Crew {
+    /// The main thread's end, and a seat for each shard.
+    #[must_use]
+    pub fn assemble(plan: CrewPlan) -> (Self, Vec<Seat>) {
+        let common = Arc::new(Common::new(plan));
+        let (sender, answers) = channel();
+        let seat =
+            |shard| Seat { common: Arc::clone(&common), shard, taken: 0, answers: sender.clone() };
+        let seats = (0..common.shards).map(seat).collect();
+        (Self { common, answers }, seats)
+    }
+
+    /// What all share.
+    #[must_use]
+    pub fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// Gives an order to all and waits for all, showing the progress every now and then.
+    ///
+    /// # Errors
+    /// A generator that fails, ends, or falls silent.
+    pub fn ask(
+        &self,
+        phase: &'static str,
+        order: impl Fn(usize) -> Order,
+        mut show: impl FnMut(u64),
+    ) -> Result<Vec<Answer>, CrewError> {
+        for (shard, line) in self.common.lines.iter().enumerate() {
+            line.progress.store(0, Ordering::Relaxed);
+            *line.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order(shard));
+            line.number.fetch_add(1, Ordering::Release);
+        }
+        let mut answers: Vec<Option<Answer>> = (0..self.common.shards).map(|_| None).collect();
+        let (mut last, mut silent) = (0, Duration::ZERO);
+        while answers.iter().any(Option::is_none) {
+            match self.answers.recv_timeout(LOOK_UP) {
+                Ok((shard, Answer::Failed(reason))) => return Err(CrewError::Failed { shard, reason }),
+                Ok((shard, Answer::Gone)) => return Err(CrewError::Gone { shard }),
+                Ok((shard, answer)) => answers[shard] = Some(answer),
+                Err(RecvTimeoutError::Disconnected) => return Err(CrewError::Gone { shard: 0 }),
+                Err(RecvTimeoutError::Timeout) => {
+                    let done = self.common.lines.iter().map(|line| line.progress.load(Ordering::Relaxed)).sum();
+                    show(done);
+                    silent = if done == last { silent + LOOK_UP } else { Duration::ZERO };
+                    last = done;
+                    if silent >= SILENCE_MAX {
+                        let missing = (0..answers.len()).filter(|&shard| answers[shard].is_none()).collect();
+                        return Err(CrewError::Silent { phase, missing });
+                    }
+                }
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
+    }
+}

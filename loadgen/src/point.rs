@@ -1,0 +1,222 @@
+//! One point of a measurement: a rate for some time, then the wait until everybody was told.
+//!
+//! Runs on a shard's core for its own generator, the same for every target. Its invariant: a point ends when every
+//! publication of this generator was told to every watcher on every shard, so nothing slow is left out of the figures;
+//! should that take too long, the point says so and counts as failed.
+
+use std::sync::Arc;
+
+use crate::crew::Common;
+use crate::publisher::{Issued, Outgoing, Publisher, Sent};
+use crate::recorder::{Latency, Recorder, Tally, Times};
+
+/// How long the last publications may take to reach everybody.
+const DRAIN_MAX_US: u64 = 20_000_000;
+
+/// What a generator is told of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PointOrder {
+    /// This generator's share of the rate.
+    pub rate_per_s: f64,
+    /// When the schedule begins, on the run's clock.
+    pub from_us: u64,
+    /// From when on it is measured.
+    pub measure_from_us: u64,
+    /// When it ends.
+    pub end_us: u64,
+    /// From which the arrivals are drawn.
+    pub seed: u64,
+    /// A lag at which the point is hopeless and ends early.
+    pub give_up_lag_us: Option<u64>,
+}
+
+/// What the target counts, at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Notes delivered.
+    pub delivered: u64,
+    /// Turns skipped.
+    pub skipped: u64,
+}
+
+/// How a point went for one generator.
+#[derive(Clone, Debug, Default)]
+pub struct PointAnswer {
+    /// The publisher's counts.
+    pub issued: Issued,
+    /// The latencies that were joined on this shard.
+    pub latency: Latency,
+    /// How late publications were sent.
+    pub lag: Times,
+    /// Elapsed between two polls when nothing had happened.
+    pub shard_gap: Times,
+    /// Elapsed between two polls in any case.
+    pub generator_gap: Times,
+    /// Notes from the measurement's begin to its end, and the time that was.
+    pub window_delivered: u64,
+    /// See `window_delivered`.
+    pub window_us: u64,
+    /// Notes from the measurement's begin until everybody was told.
+    pub delivered: u64,
+    /// Turns skipped in that time.
+    pub skipped: u64,
+    /// The recorder's counts over the whole point.
+    pub tally: Tally,
+    /// Nanoseconds of the generator's own work over the whole point.
+    pub generator_ns: u64,
+    /// How long the whole point took.
+    pub elapsed_us: u64,
+    /// Publications that not everybody was told in time.
+    pub unfinished: u64,
+    /// The schedule's end, had it not been cut.
+    pub cut_at_us: Option<u64>,
+}
+
+/// A point under way.
+#[derive(Debug)]
+pub struct Point {
+    order: PointOrder,
+    common: Arc<Common>,
+    shard: usize,
+    began_us: u64,
+    ended_before: u64,
+    tally_before: Tally,
+    measured_from: Option<(u64, Marks)>,
+    measured_to: Option<(u64, Marks)>,
+    cut_at_us: Option<u64>,
+    generator_ns: u64,
+}
+
+/// What [`Point::go_on`] came to.
+#[derive(Debug)]
+pub enum Going {
+    /// Something was done.
+    Working,
+    /// Nothing is to be done until then, on the run's clock.
+    Waiting(u64),
+    /// It is over.
+    Over(Box<PointAnswer>),
+}
+
+impl Point {
+    /// Begins a point.
+    #[must_use]
+    pub fn begin(order: PointOrder, publisher: &mut Publisher, recorder: &mut Recorder, common: &Arc<Common>) -> Self {
+        let shard = publisher.residents().shard;
+        publisher.begin(order.rate_per_s, order.from_us, order.measure_from_us, order.end_us, order.seed);
+        recorder.take_latency();
+        Self {
+            order,
+            common: Arc::clone(common),
+            shard,
+            began_us: common.clock.now_us(),
+            ended_before: common.log.ended(shard),
+            tally_before: *recorder.tally(),
+            measured_from: None,
+            measured_to: None,
+            cut_at_us: None,
+            generator_ns: 0,
+        }
+    }
+
+    /// Whether now lies in the measured time.
+    #[must_use]
+    pub fn is_measuring(&self) -> bool {
+        self.measured_from.is_some() && self.measured_to.is_none()
+    }
+
+    /// One poll: publishes what is due, and sees whether it is over.
+    pub fn go_on(
+        &mut self,
+        publisher: &mut Publisher,
+        recorder: &mut Recorder,
+        marks: Marks,
+        send: impl FnMut(&Outgoing) -> Sent,
+    ) -> Going {
+        let clock = self.common.clock;
+        let begin_ns = clock.now_ns();
+        let now_us = begin_ns / 1_000;
+        if self.measured_from.is_none() && now_us >= self.order.measure_from_us {
+            self.measured_from = Some((now_us, marks));
+        }
+        self.cut_if_needed(publisher, now_us);
+        let target_before_ns = publisher.issued().target_ns;
+        if publisher.publish_due(send) {
+            let spent_ns = clock.now_ns() - begin_ns;
+            self.generator_ns += spent_ns.saturating_sub(publisher.issued().target_ns - target_before_ns);
+            return Going::Working;
+        }
+        if let Some(due_us) = publisher.next_due_us() {
+            // Due and not sent: the log is full, and only the watchers' progress empties it.
+            return Going::Waiting(due_us.max(now_us + 50));
+        }
+        let end_us = self.cut_at_us.unwrap_or(self.order.end_us);
+        if now_us < end_us {
+            return Going::Waiting(end_us);
+        }
+        if self.measured_to.is_none() {
+            self.measured_to = Some((now_us, marks));
+        }
+        let ended = self.common.log.ended(self.shard) - self.ended_before;
+        let unfinished = publisher.issued().opened - ended;
+        let overdue = now_us > end_us + DRAIN_MAX_US;
+        if unfinished != 0 && !overdue {
+            return Going::Waiting(now_us + 500);
+        }
+        Going::Over(Box::new(self.answer(publisher, recorder, marks, now_us, unfinished)))
+    }
+
+    fn cut_if_needed(&mut self, publisher: &mut Publisher, now_us: u64) {
+        if self.cut_at_us.is_some() || publisher.next_due_us().is_none() {
+            return;
+        }
+        let lag_us = publisher.next_due_us().map_or(0, |due_us| now_us.saturating_sub(due_us));
+        let hopeless = self.order.give_up_lag_us.is_some_and(|most| lag_us > most);
+        if hopeless || self.common.is_cut() {
+            self.cut_at_us = Some(now_us);
+            publisher.cut(now_us);
+            if hopeless {
+                // Working off what is late would only take time: the point has failed.
+                publisher.finish();
+            }
+        }
+    }
+
+    fn answer(
+        &self,
+        publisher: &mut Publisher,
+        recorder: &mut Recorder,
+        marks: Marks,
+        now_us: u64,
+        unfinished: u64,
+    ) -> PointAnswer {
+        publisher.finish();
+        let nothing = (now_us, marks);
+        let (from_us, from) = self.measured_from.unwrap_or(nothing);
+        let (to_us, to) = self.measured_to.unwrap_or(nothing);
+        let tally = recorder.tally();
+        let before = &self.tally_before;
+        PointAnswer {
+            issued: *publisher.issued(),
+            latency: recorder.take_latency(),
+            lag: publisher.lag().clone(),
+            shard_gap: Times::default(),
+            generator_gap: Times::default(),
+            window_delivered: to.delivered - from.delivered,
+            window_us: to_us.saturating_sub(from_us),
+            delivered: marks.delivered - from.delivered,
+            skipped: marks.skipped - from.skipped,
+            tally: Tally {
+                notes: tally.notes - before.notes,
+                firsts: tally.firsts - before.firsts,
+                skipped: tally.skipped - before.skipped,
+                readings: tally.readings - before.readings,
+                faults: tally.faults,
+            },
+            generator_ns: self.generator_ns,
+            elapsed_us: now_us - self.began_us,
+            unfinished,
+            cut_at_us: self.cut_at_us,
+        }
+    }
+}

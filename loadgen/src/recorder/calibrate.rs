@@ -1,0 +1,113 @@
+//! What the recorder itself costs, measured on the same shape of data, to be taken off the shard's CPU.
+//!
+//! Runs on each shard's core when everything else is over. It tells made-up notes of a few hundred publications under
+//! way to slots chosen at random over an array as large as the real one, so that its misses are like those of a run.
+
+use std::sync::Arc;
+
+use super::{NO_INDEX, Opening, PublicationLog, Receipt, Recorder};
+use crate::clock::Clock;
+use crate::payload::{Header, Press};
+
+/// Publications under way at a time.
+const UNDER_WAY: u32 = 256;
+const NOTES: u64 = 400_000;
+const READINGS: u64 = 100_000;
+
+/// Costs of the recorder.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct RecorderCost {
+    /// For each note, the share of joining a publication's results included.
+    pub note_ns: f64,
+    /// For each reading of the clock.
+    pub reading_ns: f64,
+}
+
+/// Measures a recorder with so many slots, whose users have so many watchers here.
+#[must_use]
+pub fn measure(slots: usize, watchers: u32, document_bytes: usize) -> RecorderCost {
+    let clock = Clock::start();
+    let watchers = watchers.clamp(1, 4_096);
+    let notes_per_round = u64::from(UNDER_WAY * watchers);
+    let slots = slots.max(notes_per_round as usize);
+    let log = Arc::new(PublicationLog::new(1, UNDER_WAY as usize));
+    let mut recorder = Recorder::new(0, Arc::clone(&log), UNDER_WAY, slots);
+    recorder.seen = vec![1; slots];
+    recorder.watchers.fill(watchers);
+    let press = Press::new();
+    let mut walk = SlotWalk::over(slots);
+    let rounds = (NOTES / notes_per_round).max(1);
+    let mut spent_ns = 0;
+    for round in 0..rounds {
+        // A version above any seen, so that no slot has to be prepared, which would warm it.
+        let version = u32::MAX - (rounds - round) as u32;
+        let documents: Vec<_> = (0..UNDER_WAY)
+            .map(|user| {
+                let index = PublicationLog::index(0, round * u64::from(UNDER_WAY) + u64::from(user));
+                log.open(index, &Opening { plan_us: 0, user, previous: NO_INDEX, watchers, measured: true });
+                press.document(&Header { user, version, plan_us: 0, index }, document_bytes)
+            })
+            .collect();
+        let begin = clock.now_ns();
+        for _ in 0..watchers {
+            for (user, document) in documents.iter().enumerate() {
+                let receipt =
+                    Receipt { now_us: 1_000, slot: walk.step(), user: user as u32, first: false, skipped: None };
+                recorder.note(&receipt, std::iter::once(&document[..]));
+            }
+        }
+        spent_ns += clock.now_ns() - begin;
+    }
+    debug_assert_eq!(recorder.tally().faults.sum(), 0, "made-up notes are told in order and once");
+    let notes = (rounds * notes_per_round) as f64;
+    RecorderCost { note_ns: spent_ns as f64 / notes, reading_ns: reading_ns(&clock) }
+}
+
+/// Goes to every slot once before it comes back, in jumps that no prefetcher follows.
+struct SlotWalk {
+    slots: usize,
+    stride: usize,
+    at: usize,
+}
+
+impl SlotWalk {
+    fn over(slots: usize) -> Self {
+        let mut stride = (slots as f64 * 0.618_034) as usize | 1;
+        while common_divisor(stride, slots) != 1 {
+            stride += 2;
+        }
+        Self { slots, stride, at: 0 }
+    }
+
+    fn step(&mut self) -> usize {
+        self.at += self.stride;
+        while self.at >= self.slots {
+            self.at -= self.slots;
+        }
+        self.at
+    }
+}
+
+fn common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common_divisor(b, a % b) }
+}
+
+fn reading_ns(clock: &Clock) -> f64 {
+    let begin = clock.now_ns();
+    for _ in 0..READINGS {
+        std::hint::black_box(clock.now_us());
+    }
+    (clock.now_ns() - begin) as f64 / READINGS as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_of_a_likely_size() {
+        let cost = measure(10_000, 50, 64);
+        assert!(cost.note_ns > 0.5 && cost.note_ns < 10_000.0, "{cost:?}");
+        assert!(cost.reading_ns > 0.5 && cost.reading_ns < 10_000.0, "{cost:?}");
+    }
+}

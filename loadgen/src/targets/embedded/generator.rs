@@ -1,0 +1,296 @@
+//! The frontend that plays a shard's users: signs them in, publishes for them, and takes what their watchers are told.
+//!
+//! One for each shard, on the shard's core. Its work of a poll is bounded, except the final check's; its time is
+//! measured apart from the engine's, so that it can be taken off.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use fanfare::{
+    Category, Document, Error, Frontend, GroupId, Outbox, Outcome, Poll, PresentityId, Publication, Shard, Tick,
+    Ticket, View, WatcherId,
+};
+
+use super::check::Checking;
+use super::sign_in::SigningIn;
+use crate::crew::{Answer, Order, Seat};
+use crate::point::{Going, Marks, Point};
+use crate::population::Scratch;
+use crate::publisher::{Outgoing, Publisher, Sent};
+use crate::recorder::{NO_INDEX, Receipt, Recorder, calibrate};
+use crate::rig::Rig;
+use crate::targets::Sizes;
+
+/// First documents published in one poll.
+const BUILD_PER_POLL: u32 = 256;
+
+/// Notes told with one reading of the clock.
+const NOTES_PER_READING: u32 = 64;
+
+/// How long an idle generator lets its shard sleep before it looks for orders.
+const NAP_US: u64 = 1_000;
+
+/// The generator of one shard.
+pub(super) struct Generator {
+    seat: Seat,
+    task: Task,
+    recorder: Recorder,
+    publisher: Publisher,
+    rig: Rig,
+    requests: Requests,
+    groups: Vec<GroupId>,
+    signed_in: u32,
+    scratch: Scratch,
+    sizes: Sizes,
+}
+
+/// What a generator is at.
+enum Task {
+    Idle,
+    Build { next: u32 },
+    SignIn(SigningIn),
+    Point(Box<Point>),
+    Check(Checking),
+}
+
+/// Publications without an answer.
+#[derive(Default)]
+struct Requests {
+    under_way: HashMap<u64, Outgoing>,
+    refused: VecDeque<Outgoing>,
+    /// Refusals by homes since the point began.
+    refusals: u64,
+    fatal: Option<String>,
+}
+
+impl Generator {
+    pub(super) fn new(seat: Seat, sizes: &Sizes) -> Self {
+        let common = Arc::clone(&seat.common);
+        // Slots come in runs of 16, so a group wastes half a run in the mean.
+        let slots = (sizes.subscriptions + sizes.watchers * 12) / common.shards as u64;
+        Self {
+            task: Task::Idle,
+            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots as usize),
+            publisher: Publisher::new(&common, seat.shard),
+            rig: Rig::default(),
+            requests: Requests::default(),
+            groups: Vec::new(),
+            signed_in: 0,
+            scratch: Scratch::default(),
+            sizes: *sizes,
+            seat,
+        }
+    }
+
+    fn begin(&mut self, order: Order) -> Task {
+        match order {
+            Order::Build => Task::Build { next: 0 },
+            Order::SignIn => Task::SignIn(SigningIn::default()),
+            Order::Point(order) => {
+                self.requests.refusals = 0;
+                self.rig.take();
+                let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
+                Task::Point(Box::new(point))
+            }
+            Order::Check => Task::Check(Checking::default()),
+            Order::Calibrate => {
+                let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
+                let watchers = slots / u64::from(self.sizes.users);
+                let cost = calibrate::measure(slots as usize, watchers as u32, self.sizes.document_bytes as usize);
+                self.seat.answer(Answer::Calibrated(cost));
+                Task::Idle
+            }
+        }
+    }
+
+    /// One poll of the task; when it wants to be polled next, or nothing if at once.
+    fn go_on(&mut self, shard: &mut Shard, now_us: u64) -> Option<u64> {
+        let later = Some(now_us + NAP_US);
+        match &mut self.task {
+            Task::Idle => later,
+            Task::Build { next } => {
+                let mut next = *next;
+                let any = self.build(shard, &mut next);
+                self.task = Task::Build { next };
+                self.seat.show_progress(next.into());
+                if next == self.publisher.residents().count() && self.requests.under_way.is_empty() {
+                    self.end(Answer::Built(next.into()));
+                }
+                if any { None } else { later }
+            }
+            Task::SignIn(task) => {
+                let residents = *self.publisher.residents();
+                let common = &self.seat.common;
+                let (recorder, groups) = (&mut self.recorder, &mut self.groups);
+                match task.go_on(shard, common, &residents, recorder, groups, &mut self.scratch) {
+                    Err(error) => {
+                        self.end(Answer::Failed(format!("the engine refused a sign-in: {error}")));
+                        None
+                    }
+                    Ok(any) => {
+                        self.seat.show_progress(task.subscriptions());
+                        self.signed_in = task.users();
+                        if let Some(done) = task.result(common, &residents, recorder) {
+                            self.end(Answer::SignedIn(done));
+                        }
+                        if any { None } else { later }
+                    }
+                }
+            }
+            Task::Point(point) => {
+                let counters = shard.counters();
+                let marks = Marks { delivered: counters.delivered, skipped: counters.skipped };
+                let requests = &mut self.requests;
+                let going = point.go_on(&mut self.publisher, &mut self.recorder, marks, |outgoing| {
+                    requests.publish(shard, outgoing)
+                });
+                match going {
+                    Going::Working => None,
+                    Going::Waiting(due_us) => Some(due_us),
+                    Going::Over(mut answer) => {
+                        (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                        answer.issued.refused += self.requests.refusals;
+                        self.end(Answer::Point(answer));
+                        None
+                    }
+                }
+            }
+            Task::Check(task) => {
+                let residents = *self.publisher.residents();
+                let (recorder, groups) = (&self.recorder, &self.groups);
+                let common = &self.seat.common;
+                let over =
+                    task.go_on(shard, common, &residents, self.signed_in, recorder, groups, &mut self.scratch);
+                self.seat.show_progress(task.compared());
+                if over {
+                    let checked = task.result(shard, recorder);
+                    self.end(Answer::Checked(Box::new(checked)));
+                }
+                None
+            }
+        }
+    }
+
+    fn end(&mut self, answer: Answer) {
+        self.task = Task::Idle;
+        self.seat.answer(answer);
+    }
+
+    /// Publishes first documents. Tells whether any was taken.
+    fn build(&mut self, shard: &mut Shard, next: &mut u32) -> bool {
+        let end = (*next + BUILD_PER_POLL).min(self.publisher.residents().count());
+        let begin = *next;
+        while *next < end {
+            let user = self.publisher.residents().user(*next);
+            let outgoing = self.publisher.first_document(user);
+            if self.requests.publish(shard, &outgoing) == Sent::Busy {
+                break;
+            }
+            self.publisher.first_accepted(user);
+            *next += 1;
+        }
+        *next != begin
+    }
+
+    /// Sends again what homes refused, in order.
+    fn send_again(&mut self, shard: &mut Shard) {
+        while let Some(outgoing) = self.requests.refused.pop_front() {
+            if self.requests.publish(shard, &outgoing) == Sent::Busy {
+                self.requests.refused.push_front(outgoing);
+                return;
+            }
+        }
+    }
+}
+
+impl Frontend for Generator {
+    fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll {
+        let now_us = self.seat.common.clock.now_us();
+        let measuring = matches!(&self.task, Task::Point(point) if point.is_measuring());
+        let counters = shard.counters();
+        let work = counters.delivered + counters.walk_entries + counters.published + counters.updates_taken;
+        self.rig.enter(now_us, work, measuring);
+        if let Some(order) = self.seat.order() {
+            self.task = self.begin(order);
+        }
+        if let Some(reason) = self.requests.fatal.take() {
+            self.end(Answer::Failed(reason));
+        }
+        self.send_again(shard);
+        let due_us = self.go_on(shard, now_us);
+        let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now_us() };
+        self.rig.leave(end_us, due_us);
+        match due_us {
+            None => Poll::WORKED,
+            // Orders are looked for at least every nap, however far away the next publication is.
+            Some(due_us) => Poll {
+                worked: false,
+                deadline: Some(now.after_micros(due_us.saturating_sub(now_us).min(NAP_US))),
+            },
+        }
+    }
+
+    fn done(&mut self, ticket: Ticket, outcome: Outcome) {
+        let common = &self.seat.common;
+        let Some(outgoing) = self.requests.under_way.remove(&ticket.get()) else { return };
+        if let Outcome::Refused(refusal) = outcome {
+            let newest = common.versions[outgoing.user as usize].load(Ordering::Relaxed);
+            let version = crate::payload::Header::read(&outgoing.document).map_or(0, |header| header.version);
+            if matches!(refusal, fanfare::Refusal::Busy { .. }) && version == newest {
+                self.requests.refusals += 1;
+                self.requests.refused.push_back(outgoing);
+                return;
+            }
+            // A newer one is on its way already, or it never can be: the entry is taken back, and the run has failed.
+            if outgoing.index != NO_INDEX {
+                common.log.void(outgoing.index);
+            }
+            self.requests.fatal = Some(format!("a home refused a publication: {refusal}"));
+        }
+    }
+
+    fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
+        let clock = self.seat.common.clock;
+        let mut notes = 0;
+        let mut now_us = 0;
+        while let Some(note) = outbox.next() {
+            if notes % NOTES_PER_READING == 0 {
+                now_us = clock.now_us();
+                self.recorder.clock_read();
+            }
+            notes += 1;
+            let receipt = Receipt {
+                now_us,
+                slot: note.slot.index(),
+                user: note.presentity.get() as u32,
+                first: note.first,
+                skipped: (!note.skipped_at_least).then_some(note.skipped),
+            };
+            self.recorder.note(&receipt, note.parts().filter_map(|(_, document)| document.map(Document::as_slice)));
+        }
+    }
+}
+
+impl Requests {
+    fn publish(&mut self, shard: &mut Shard, outgoing: &Outgoing) -> Sent {
+        let publication = Publication {
+            presentity: PresentityId::new(outgoing.user.into()),
+            view: View::PLAIN,
+            category: Category::new(outgoing.category).unwrap_or(Category::FIRST),
+            document: Some(outgoing.document.clone()),
+            expires: Tick::NEVER,
+        };
+        match shard.publish(publication) {
+            Ok(ticket) => {
+                self.under_way.insert(ticket.get(), outgoing.clone());
+                Sent::Accepted
+            }
+            Err(Error::Busy { .. }) => Sent::Busy,
+            Err(error) => {
+                self.fatal = Some(format!("the engine refused a publication: {error}"));
+                Sent::Busy
+            }
+        }
+    }
+}

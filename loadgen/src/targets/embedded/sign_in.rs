@@ -1,0 +1,97 @@
+//! The sign-in storm: every user's endpoints come as fast as the engine takes them, each with all its contacts.
+
+use std::sync::atomic::Ordering;
+
+use fanfare::{Categories, GroupId, Shard, View};
+
+use crate::crew::{Common, SignIn};
+use crate::population::Scratch;
+use crate::recorder::Recorder;
+use crate::schedule::Residents;
+
+/// Contacts subscribed in one poll: some hundred microseconds, so that first states flow meanwhile.
+const CONTACTS_PER_POLL: u64 = 2_000;
+
+/// Drawing is timed for one user in so many and reckoned up, so that the clock does not weigh on the result.
+const TIMED_EVERY: u32 = 16;
+
+/// A sign-in under way.
+#[derive(Debug, Default)]
+pub(super) struct SigningIn {
+    next: u32,
+    done: SignIn,
+    counted: bool,
+}
+
+impl SigningIn {
+    /// Signs some users in. Tells whether there was anything to do.
+    ///
+    /// # Errors
+    /// What the engine refuses.
+    pub(super) fn go_on(
+        &mut self,
+        shard: &mut Shard,
+        common: &Common,
+        residents: &Residents,
+        recorder: &mut Recorder,
+        groups: &mut Vec<GroupId>,
+        scratch: &mut Scratch,
+    ) -> Result<bool, fanfare::Error> {
+        self.done.cut |= common.is_cut() && self.next < residents.count();
+        let target = self.done.subscriptions + CONTACTS_PER_POLL;
+        let mut any = false;
+        while self.next < residents.count() && !self.done.cut && self.done.subscriptions < target {
+            any = true;
+            let user = residents.user(self.next);
+            let timed = self.next.is_multiple_of(TIMED_EVERY);
+            let begin_ns = if timed { common.clock.now_ns() } else { 0 };
+            let person = common.population.draw(user, scratch);
+            for contact in scratch.contacts() {
+                for _ in 0..person.endpoints {
+                    recorder.watch(contact.get() as u32);
+                }
+            }
+            let drawn_ns = if timed { common.clock.now_ns() } else { 0 };
+            for _ in 0..person.endpoints {
+                let watcher = shard.open_watcher(user.into())?;
+                let group = shard.open_group(watcher, user.into(), Categories::ALL)?;
+                for batch in scratch.contacts().chunks(common.batch) {
+                    self.done.subscriptions += shard.subscribe(group, View::PLAIN, batch)? as u64;
+                }
+                groups.push(group);
+                self.done.watchers += 1;
+            }
+            if timed {
+                let end_ns = common.clock.now_ns();
+                self.done.generator_ns += (drawn_ns - begin_ns) * u64::from(TIMED_EVERY);
+                self.done.engine_ns += (end_ns - drawn_ns) * u64::from(TIMED_EVERY);
+            }
+            self.next += 1;
+        }
+        Ok(any)
+    }
+
+    /// Users that are signed in.
+    pub(super) fn users(&self) -> u32 {
+        self.next
+    }
+
+    /// Subscriptions so far.
+    pub(super) fn subscriptions(&self) -> u64 {
+        self.done.subscriptions
+    }
+
+    /// The result, once every subscription was told its first state.
+    pub(super) fn result(&mut self, common: &Common, residents: &Residents, recorder: &Recorder) -> Option<SignIn> {
+        if self.next < residents.count() && !self.done.cut {
+            return None;
+        }
+        if !self.counted {
+            self.counted = true;
+            for (all, here) in common.watchers.iter().zip(recorder.watchers()) {
+                all.fetch_add(*here, Ordering::Relaxed);
+            }
+        }
+        (recorder.tally().firsts >= self.done.subscriptions).then_some(self.done)
+    }
+}

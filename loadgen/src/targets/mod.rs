@@ -1,0 +1,89 @@
+//! What can be measured. A target brings up the generators, one for each shard, and says what their loops cost.
+//!
+//! | Target | What it shows |
+//! |---|---|
+//! | [`embedded`] | the engine, in this process: the generator is the frontend on each shard's own core |
+//! | [`null`] | the rig alone: the same population, schedule and recorder, and a plain loop instead of an engine |
+
+pub mod embedded;
+pub mod null;
+
+use thiserror::Error;
+
+use crate::crew::Seat;
+
+/// What the loops of all shards have spent, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoopTimes {
+    /// Turns that did something.
+    pub work_ns: u64,
+    /// Turns that found nothing to do.
+    pub spin_ns: u64,
+    /// Asleep.
+    pub park_ns: u64,
+}
+
+impl LoopTimes {
+    /// What was spent since an earlier reading.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            work_ns: self.work_ns.saturating_sub(earlier.work_ns),
+            spin_ns: self.spin_ns.saturating_sub(earlier.spin_ns),
+            park_ns: self.park_ns.saturating_sub(earlier.park_ns),
+        }
+    }
+}
+
+/// Why a target did not start or did not stop well.
+#[derive(Debug, Error)]
+#[error("the target {what}: {reason}")]
+pub struct TargetError {
+    what: &'static str,
+    reason: String,
+}
+
+/// A target that runs.
+pub trait Target {
+    /// What its loops have spent so far.
+    fn loop_times(&self) -> LoopTimes;
+
+    /// Ends it and waits for its threads.
+    ///
+    /// # Errors
+    /// Threads that panicked or did not come to rest.
+    fn stop(self: Box<Self>) -> Result<(), TargetError>;
+}
+
+/// What a target needs to know of the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// Subscriptions of all shards.
+    pub subscriptions: u64,
+    /// Watchers of all shards.
+    pub watchers: u64,
+    /// The largest document.
+    pub document_bytes_max: u32,
+    /// Bytes of a document in the mean.
+    pub document_bytes: u32,
+    /// Users of all shards.
+    pub users: u32,
+    /// From which the engine's own choices are drawn.
+    pub seed: u64,
+}
+
+/// Starts the engine in this process.
+///
+/// # Errors
+/// What the engine says.
+pub fn start_embedded(seats: Vec<Seat>, sizes: &Sizes) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(embedded::Embedded::start(seats, sizes)?))
+}
+
+/// Starts the null target.
+///
+/// # Errors
+/// A thread that the system does not give.
+pub fn start_null(seats: Vec<Seat>, sizes: &Sizes) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(null::Null::start(seats, sizes)?))
+}

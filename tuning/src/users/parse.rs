@@ -1,0 +1,292 @@
+//! From a text to a checked model. Every complaint carries the line it is about.
+
+use std::fmt::Display;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::error::ModelError;
+use super::{Figure, Spread, UserModel};
+
+/// Categories of one presence at most, as in the engine.
+const CATEGORIES_MAX: usize = 8;
+
+/// One key as written: three fields, each required, none besides.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry<T> {
+    value: Spanned<T>,
+    unit: Spanned<String>,
+    source: Spanned<String>,
+}
+
+/// The file as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    users: Entry<u32>,
+    endpoints_per_user: Entry<f64>,
+    contacts_distribution: Entry<Distribution>,
+    contacts_mean: Entry<f64>,
+    contacts_max: Entry<f64>,
+    contacts_sigma: Option<Entry<f64>>,
+    internal_share: Entry<f64>,
+    internal_share_baseline: Entry<f64>,
+    publications_per_hour: Entry<f64>,
+    publications_per_hour_max: Entry<f64>,
+    document_distribution: Entry<Distribution>,
+    document_mean: Entry<f64>,
+    document_max: Entry<f64>,
+    document_sigma: Option<Entry<f64>>,
+    sign_in_window: Entry<f64>,
+    sign_in_batch: Entry<u32>,
+    categories: Entry<Vec<String>>,
+    category_shares: Entry<Vec<f64>>,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+enum Distribution {
+    Constant,
+    LogNormal,
+}
+
+/// Reads and checks a model.
+pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, ModelError> {
+    let place = Place { file, text };
+    let raw: File = toml::from_str(text).map_err(|error| place.malformed(&error))?;
+    let contacts = place.spread(
+        ["contacts_mean", "contacts_max", "contacts_sigma"],
+        ["contacts", "ln contacts"],
+        (1.0, 65_536.0),
+        (&raw.contacts_distribution, raw.contacts_mean, raw.contacts_max, raw.contacts_sigma),
+    )?;
+    let document_bytes = place.spread(
+        ["document_mean", "document_max", "document_sigma"],
+        ["bytes", "ln bytes"],
+        (24.0, 1_048_576.0),
+        (&raw.document_distribution, raw.document_mean, raw.document_max, raw.document_sigma),
+    )?;
+    let per_hour = "publications per user and hour";
+    let model = UserModel {
+        name: name.to_owned(),
+        users: place.checked("users", "users", raw.users, 2, 100_000_000)?,
+        endpoints_per_user: place.checked("endpoints_per_user", "endpoints", raw.endpoints_per_user, 1.0, 64.0)?,
+        contacts,
+        internal_share: place.checked("internal_share", "share of contacts", raw.internal_share, 0.0, 1.0)?,
+        internal_share_baseline: place.checked(
+            "internal_share_baseline",
+            "share of contacts",
+            raw.internal_share_baseline,
+            0.0,
+            1.0,
+        )?,
+        publications_per_hour: place.checked(
+            "publications_per_hour",
+            per_hour,
+            raw.publications_per_hour,
+            0.001,
+            1e6,
+        )?,
+        publications_per_hour_max: place.checked(
+            "publications_per_hour_max",
+            per_hour,
+            raw.publications_per_hour_max,
+            0.001,
+            1e6,
+        )?,
+        document_bytes,
+        sign_in_window: place.checked("sign_in_window", "minutes", raw.sign_in_window, 0.01, 10_080.0)?,
+        sign_in_batch: place.checked("sign_in_batch", "contacts", raw.sign_in_batch, 1, 65_536)?,
+        category_shares: place.shares(raw.category_shares, raw.categories.value.get_ref().len())?,
+        categories: place.categories(raw.categories)?,
+    };
+    Ok(model)
+}
+
+/// Where complaints point.
+struct Place<'a> {
+    file: &'a str,
+    text: &'a str,
+}
+
+impl Place<'_> {
+    fn malformed(&self, error: &toml::de::Error) -> ModelError {
+        let offset = error.span().map_or(0, |span| span.start);
+        let (line, column) = self.position(offset);
+        ModelError::Malformed {
+            file: self.file.to_owned(),
+            line,
+            column,
+            message: error.message().to_owned(),
+            excerpt: self.text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned(),
+        }
+    }
+
+    fn out_of_range<T>(
+        &self,
+        key: &'static str,
+        at: &Spanned<T>,
+        value: impl Display,
+        expected: String,
+    ) -> ModelError {
+        let (line, _) = self.position(at.span().start);
+        ModelError::OutOfRange { file: self.file.to_owned(), line, key, value: value.to_string(), expected }
+    }
+
+    /// Line and column, from 1, of a byte of the text.
+    fn position(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
+    }
+
+    fn checked<T>(
+        &self,
+        key: &'static str,
+        unit: &'static str,
+        entry: Entry<T>,
+        min: T,
+        max: T,
+    ) -> Result<Figure<T>, ModelError>
+    where
+        T: PartialOrd + Copy + Display,
+    {
+        let value = *entry.value.get_ref();
+        // Written so that "not a number" is refused too.
+        if !(value >= min && value <= max) {
+            return Err(self.out_of_range(key, &entry.value, value, format!("from {min} to {max} {unit}")));
+        }
+        self.figure(key, unit, entry)
+    }
+
+    /// Unit and source are read by people; a wrong unit is the classic way to be off by a thousand.
+    fn figure<T>(&self, key: &'static str, unit: &'static str, entry: Entry<T>) -> Result<Figure<T>, ModelError> {
+        if entry.unit.get_ref() != unit {
+            let found = format!("in `{}`", entry.unit.get_ref());
+            return Err(self.out_of_range(key, &entry.unit, found, format!("in `{unit}`")));
+        }
+        if entry.source.get_ref().trim().is_empty() {
+            let expected = "the document, or `assumed: <why>`".to_owned();
+            return Err(self.out_of_range(key, &entry.source, "without a source", expected));
+        }
+        Ok(Figure {
+            value: entry.value.into_inner(),
+            unit: entry.unit.into_inner(),
+            source: entry.source.into_inner(),
+        })
+    }
+
+    fn spread(
+        &self,
+        [mean_key, max_key, sigma_key]: [&'static str; 3],
+        [unit, sigma_unit]: [&'static str; 2],
+        (least, most): (f64, f64),
+        (distribution, mean, max, sigma): (&Entry<Distribution>, Entry<f64>, Entry<f64>, Option<Entry<f64>>),
+    ) -> Result<Spread, ModelError> {
+        let mean = self.checked(mean_key, unit, mean, least, most)?;
+        let max = self.checked(max_key, unit, max, mean.value, most)?;
+        match (*distribution.value.get_ref(), sigma) {
+            (Distribution::Constant, _) => Ok(Spread::Constant { value: mean.value }),
+            (Distribution::LogNormal, Some(sigma)) => {
+                let sigma = self.checked(sigma_key, sigma_unit, sigma, 0.01, 3.0)?;
+                Ok(Spread::LogNormal { mean: mean.value, sigma: sigma.value, max: max.value })
+            }
+            (Distribution::LogNormal, None) => {
+                let expected = "there for a log-normal distribution".to_owned();
+                Err(self.out_of_range(sigma_key, &distribution.value, "missing", expected))
+            }
+        }
+    }
+
+    fn categories(&self, entry: Entry<Vec<String>>) -> Result<Figure<Vec<String>>, ModelError> {
+        let names = entry.value.get_ref();
+        let distinct = names.iter().enumerate().all(|(i, name)| !name.is_empty() && !names[..i].contains(name));
+        if !(1..=CATEGORIES_MAX).contains(&names.len()) || !distinct {
+            let found = format!("a list of {} names", names.len());
+            let expected = format!("1 to {CATEGORIES_MAX} names, each different and none empty");
+            return Err(self.out_of_range("categories", &entry.value, found, expected));
+        }
+        self.figure("categories", "names", entry)
+    }
+
+    fn shares(&self, entry: Entry<Vec<f64>>, categories: usize) -> Result<Figure<Vec<f64>>, ModelError> {
+        let shares = entry.value.get_ref();
+        let sum: f64 = shares.iter().sum();
+        let in_range = shares.iter().all(|share| (0.0..=1.0).contains(share));
+        if shares.len() != categories || !in_range || (sum - 1.0).abs() > 1e-6 {
+            let found = format!("{} shares with a sum of {sum}", shares.len());
+            let expected = format!("{categories} shares, one for each category, with a sum of 1");
+            return Err(self.out_of_range("category_shares", &entry.value, found, expected));
+        }
+        self.figure("category_shares", "share of publications", entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAIN: &str = include_str!("../../users/plain.toml");
+
+    fn complaint(from: &str, to: &str) -> String {
+        assert!(PLAIN.contains(from));
+        model("x", "x.toml", &PLAIN.replacen(from, to, 1)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_not_toml_is_told_with_line_and_column() {
+        let text = complaint("[users]", "[users");
+        assert!(text.starts_with("x.toml:5:"), "{text}");
+        assert!(text.contains("5 | [users"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_line_and_what_was_expected() {
+        let text = complaint("80_000", "\"many\"");
+        assert!(text.starts_with("x.toml:6:9: invalid type: string \"many\", expected u32"), "{text}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_the_known_ones() {
+        let text = complaint("[sign_in_batch]", "[sign_in_bach]");
+        assert!(text.contains("unknown field `sign_in_bach`") && text.contains("`sign_in_batch`"), "{text}");
+        let text = complaint("unit = \"users\"", "unit = \"users\"\nsauce = \"none\"");
+        assert!(text.starts_with("x.toml:8:") && text.contains("`sauce`"), "{text}");
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let start = PLAIN.find("[sign_in_window]").unwrap();
+        let end = PLAIN.find("[sign_in_batch]").unwrap();
+        let without = format!("{}{}", &PLAIN[..start], &PLAIN[end..]);
+        let text = model("x", "x.toml", &without).unwrap_err().to_string();
+        assert!(text.contains("missing field `sign_in_window`"), "{text}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_told_with_key_and_line() {
+        let text = complaint("value = 1\nunit = \"endpoints\"", "value = 0\nunit = \"endpoints\"");
+        assert_eq!(text, "x.toml:11: `endpoints_per_user` is 0, but must be from 1 to 64 endpoints");
+        let text = complaint("value = 32", "value = nan");
+        assert!(text.contains("`document_mean` is NaN"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_unit_is_refused() {
+        let text = complaint("unit = \"bytes\"", "unit = \"KB\"");
+        assert!(text.contains("`document_mean` is in `KB`, but must be in `bytes`"), "{text}");
+    }
+
+    #[test]
+    fn shares_must_fit_the_categories() {
+        let text = complaint("[1.0]", "[0.5, 0.6]");
+        assert!(text.contains("`category_shares` is 2 shares with a sum of 1.1"), "{text}");
+    }
+
+    #[test]
+    fn a_log_normal_needs_its_sigma() {
+        let text = complaint("\"constant\"", "\"log-normal\"");
+        assert!(text.contains("`contacts_sigma` is missing"), "{text}");
+    }
+}
