@@ -107,7 +107,7 @@ impl<B: ShardMemory> Shard<B> {
         Ok(reader)
     }
 
-    /// A shard listens no more, unless it has joined again since.
+    /// A shard listens no more.
     pub(crate) fn take_leave(&mut self, from: ShardIndex, interest: Interest) {
         let Some(view) = self.homes.find(interest.presentity, interest.view) else { return };
         let (mut before, mut reader) = (NONE, self.homes.views[view].readers);
@@ -115,7 +115,8 @@ impl<B: ShardMemory> Shard<B> {
             before = reader;
             reader = self.homes.readers[reader].next;
         }
-        if reader == NONE || self.homes.readers[reader].generation != interest.generation {
+        // The ring keeps order, so the reader is that of a join before this leave, never of one after it.
+        if reader == NONE {
             return;
         }
         let record = self.homes.readers[reader];

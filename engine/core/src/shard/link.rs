@@ -11,7 +11,7 @@ use super::home::Reader;
 use super::message::{Message, Part, Parts, Update};
 use super::{Shard, ShardMemory};
 use crate::document::Document;
-use crate::id::{CATEGORIES, Category, ShardIndex};
+use crate::id::{CATEGORIES, Category, ShardIndex, Stamp};
 use crate::store::{List, NONE};
 
 /// What is under way between this shard and one other (or itself).
@@ -134,7 +134,7 @@ impl<B: ShardMemory> Shard<B> {
             generation: record.generation,
             turn: view.turn,
             whole: record.wants_whole != 0,
-            stamp: crate::id::Stamp::from_bits(homes.homes[view.home].stamp),
+            stamp: Stamp::from_bits(homes.homes[view.home].stamp),
             expires: view.expires,
             history: if view.parts == NONE { 0 } else { homes.parts[view.parts].history },
             parts,

@@ -273,13 +273,14 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     /// Whether there is nothing to do until something happens: nothing to walk, nobody ready, nothing owed to a
-    /// shard, no outcome waiting. Expiries may still be ahead.
+    /// shard, no outcome waiting, no expiry due. Expiries may still be ahead.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.walks.is_empty()
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
             && self.links.iter().all(Link::is_idle)
+            && self.homes.expiries.first().is_none_or(|(expires, _)| expires > self.now)
     }
 
     /// Ends states that are past their expiry, up to the limit; tells whether more are due.

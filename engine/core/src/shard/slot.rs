@@ -137,12 +137,16 @@ impl<B: ShardMemory> Outboxes<B> {
         let (index, lane) = place(slot);
         let run = &mut self.runs[index];
         run.seen[lane] = self.seen.of_turn(turn.wrapping_sub(u32::from(self.seen.lap)));
-        let passed = u64::from(behind - self.seen.lap);
-        counters.settled += passed;
-        if self.groups[run.group].wants() == Categories::ALL {
-            counters.skipped += passed;
+        self.count_passed(slot, (behind - self.seen.lap).into(), counters);
+    }
+
+    /// Counts turns that a slot will never be told, early.
+    pub(crate) fn count_passed(&self, slot: u32, turns: u64, counters: &mut Counters) {
+        counters.settled += turns;
+        if self.groups[self.runs[place(slot).0].group].wants() == Categories::ALL {
+            counters.skipped += turns;
         } else {
-            counters.filtered += passed;
+            counters.filtered += turns;
         }
     }
 

@@ -201,6 +201,10 @@ impl<B: ShardMemory> Shard<B> {
     fn attach(&mut self, slot: u32, topic: u32) -> Result<(), Error> {
         if self.topics.topics[topic].has(OWES_LEAVE) {
             self.settle_interest(topic);
+            if !self.topics.topics[topic].has(LIVE) {
+                // The join that it waited for may have been called off with its last subscriber.
+                self.rejoin(topic);
+            }
         }
         let limit = self.limits.subscriptions;
         let entry = self

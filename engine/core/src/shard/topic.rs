@@ -216,20 +216,30 @@ impl<B: ShardMemory> Topics<B> {
             topic.category = category.number();
             return Ok(core::mem::replace(&mut topic.document, document));
         }
-        if topic.parts == NONE {
-            let parts = self.parts.insert()?;
-            let record = &mut self.parts[parts];
-            *record = TopicParts::default();
-            // All changes up to now were of the first category, so `before` is the turn of its last one.
-            record.turns[topic.category as usize] = before;
-            record.known = 1 << topic.category;
-            record.documents[topic.category as usize] = topic.document.take();
-            topic.parts = parts;
-        }
+        self.spread(index, before)?;
+        let topic = &self.topics[index];
         let record = &mut self.parts[topic.parts];
         record.known |= 1 << category.number();
         record.turns[category.index()] = turn;
         Ok(core::mem::replace(&mut record.documents[category.index()], document))
+    }
+
+    /// Spreads a topic over several categories, if it is not yet: all its changes up to the turn `before` were of one.
+    pub(crate) fn spread(&mut self, index: u32, before: u32) -> Result<(), SlabFull> {
+        let topic = &mut self.topics[index];
+        if topic.parts != NONE {
+            return Ok(());
+        }
+        let parts = self.parts.insert()?;
+        let record = &mut self.parts[parts];
+        *record = TopicParts::default();
+        if let Some(category) = Category::new(topic.category) {
+            record.turns[category.index()] = before;
+            record.known = 1 << category.number();
+            record.documents[category.index()] = topic.document.take();
+        }
+        topic.parts = parts;
+        Ok(())
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -23,24 +23,32 @@ impl<B: ShardMemory> Shard<B> {
         }
         self.counters.updates_taken += 1;
         let topic = &mut self.topics.topics[index];
+        let was_silent = !topic.has(LIVE) || topic.expires <= self.now;
         // At its first word from the home the topic's own numbering stands where its subscribers expect it: each is
-        // owed one state. From then on both numberings go in step.
-        let turns = if topic.has(HEARD) { turn.wrapping_sub(topic.home_turn) } else { 0 };
+        // owed one state. From then on both numberings go in step, but for a jump of more than a lap: what is beyond
+        // is counted at once, because `seen` could not tell it from less.
+        let jump = if topic.has(HEARD) { turn.wrapping_sub(topic.home_turn) } else { 0 };
+        let turns = jump.min(self.outboxes.seen.lap.into());
         let before = topic.turn;
         topic.turn = before.wrapping_add(turns);
         topic.home_turn = turn;
         topic.stamp = stamp;
         topic.expires = expires;
         let now = topic.turn;
-        let was_live = topic.has(LIVE);
         topic.state |= LIVE | HEARD;
         self.counters.owed += u64::from(turns) * u64::from(topic.len);
+        if jump > turns {
+            self.pass_over(index, jump - turns);
+        }
 
         if whole {
             self.forget_documents(home, index);
         }
+        if let Parts::Many(_) = parts {
+            self.topics.spread(index, before).expect("memory for a topic's second category");
+        }
         each_part(parts, |part| {
-            let at = now.wrapping_sub(turn.wrapping_sub(part.turn));
+            let at = now.wrapping_sub(turn.wrapping_sub(part.turn).min(turns));
             let replaced = self.topics.put(index, part.category, (at, before), part.document);
             // The mesh has no way to refuse a state for lack of memory, and a watcher never told would be worse.
             if let Some(document) = replaced.expect("memory for a topic's second category") {
@@ -52,9 +60,18 @@ impl<B: ShardMemory> Shard<B> {
             self.topics.parts[topic.parts].history = history;
         }
 
-        if turns != 0 || !was_live {
+        if turns != 0 || was_silent {
             self.begin_or_extend_walk(index);
             self.keep_pace(index, turns);
+        }
+    }
+
+    /// Counts turns that nobody will be told of as owed and passed over, for each subscriber.
+    #[cold]
+    fn pass_over(&mut self, index: u32, turns: u32) {
+        for slot in self.topics.subscribers(index) {
+            self.counters.owed += u64::from(turns);
+            self.outboxes.count_passed(slot, turns.into(), &mut self.counters);
         }
     }
 

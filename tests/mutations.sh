@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# Breaks one rule at a time in a scratch copy and demands that the simulation, or loom, notices.
+# A check that nothing would fail without is no check. Prints one line a mutation; fails if one survives.
+#
+#   tests/mutations.sh            all of them
+#   tests/mutations.sh 3 7        only these
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+export CARGO_TARGET_DIR="${MUTATIONS_TARGET_DIR:-target/mutations}"
+mkdir -p "$CARGO_TARGET_DIR"
+CARGO_TARGET_DIR=$(cd "$CARGO_TARGET_DIR" && pwd)
+
+core=engine/core/src/shard
+# number | name | judge | file | perl substitution
+mutations=(
+"1|the generation of a link's entry is not checked|sim|$core/update.rs|s/topic\.generation == generation\b/topic.lives()/"
+"2|a mark is believed without a look at seen|sim|$core/drain.rs|s/if behind == 0 \{/if behind == u16::MAX {/"
+"3|each view is stamped for itself|sim|$core/link.rs|s/stamp: Stamp::from_bits\(homes\.homes\[view\.home\]\.stamp\)/stamp: Stamp::from_bits(u64::from(view.turn))/"
+"4|a change during a walk does not prolong it|sim|$core/walk.rs|s/work\.remaining = record\.len;\n(\s+)if record\.has\(WALKS\) \{/if record.has(WALKS) {/"
+"5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(moved\.slot, [^;]*;//"
+"6|a watcher made writable again is forgotten|sim|$core/watcher.rs|s/if record\.standing == Standing::Blocked as u8 \{/if false {/"
+"7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits \+= 1;/let _ = home;/"
+"8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/fence\(Ordering::SeqCst\);//"
+)
+
+survived=0
+for mutation in "${mutations[@]}"; do
+    IFS='|' read -r number name judge file edit <<<"$mutation"
+    if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$number"; then continue; fi
+    copy="$scratch/copy"
+    rm -rf "$copy" && mkdir "$copy"
+    git ls-files -z --cached --others --exclude-standard | tar --null -T - -cf - 2>/dev/null | tar -xf - -C "$copy"
+    before=$(cksum <"$copy/$file")
+    perl -0pi -e "$edit" "$copy/$file"
+    if [ "$before" = "$(cksum <"$copy/$file")" ]; then
+        echo "mutation $number ($name): its pattern no longer fits $file" >&2
+        exit 1
+    fi
+    log="$scratch/log"
+    if [ "$judge" = sim ]; then
+        (cd "$copy" && cargo build -q --release -p fanfare-tests --bin simulate) >"$log" 2>&1 || {
+            cat "$log" >&2
+            echo "mutation $number ($name) does not build" >&2
+            exit 1
+        }
+        judgement=("$CARGO_TARGET_DIR/release/simulate" --seeds 1000)
+    else
+        (cd "$copy" && RUSTFLAGS="--cfg loom" cargo test -q --release -p fanfare --lib --no-run) >"$log" 2>&1 || {
+            cat "$log" >&2
+            echo "mutation $number ($name) does not build" >&2
+            exit 1
+        }
+        judgement=(env RUSTFLAGS="--cfg loom" cargo test -q --release -p fanfare --lib loom)
+    fi
+    if (cd "$copy" && timeout 600 "${judgement[@]}") >"$log" 2>&1; then
+        echo "mutation $number SURVIVED: $name"
+        survived=1
+    else
+        echo "mutation $number caught: $name: $(grep -m1 -E 'failed at|panicked|FAILED|deadlock' "$log" | cut -c1-150)"
+    fi
+done
+exit $survived

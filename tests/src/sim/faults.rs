@@ -1,0 +1,69 @@
+//! Which faults a simulation met, and how often: a fault that was never met proves nothing.
+
+macro_rules! faults {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// How often each fault was met.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub struct Faults {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Faults {
+            /// Adds another run's counts.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+
+            /// Each fault with its count.
+            #[must_use]
+            pub fn counts(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name)),*]
+            }
+        }
+    };
+}
+
+faults! {
+    /// A link had no room for what was owed.
+    link_full,
+    /// The ring that hands documents back had no room.
+    returns_full,
+    /// A shard did not step for a while.
+    stall,
+    /// A watcher took some of its notes and left the rest.
+    slow_watcher,
+    /// A watcher was closed with something still untold.
+    vanished_watcher,
+    /// A subscriber was removed while its topic was walked, and another was carried to its place.
+    removal_in_walk,
+    /// A change found a walk under way.
+    change_in_walk,
+    /// An id of something closed was used.
+    stale_id,
+    /// A record was used again under a new generation.
+    id_reuse,
+    /// `seen` would have wrapped but for being settled.
+    wrap_of_seen,
+    /// A presentity was forgotten.
+    eviction,
+    /// A presentity that was forgotten came back.
+    eviction_and_return,
+    /// A shard was told an earlier time than before.
+    clock_back,
+    /// The clock jumped far ahead.
+    clock_jump,
+    /// A step with a budget of one entry.
+    budget_one,
+    /// Many changes of one presentity in a row.
+    storm,
+    /// A request found no credit.
+    no_credit,
+    /// A state expired.
+    expiry,
+    /// A subscription was moved to another view.
+    moved_view,
+    /// An update reached a topic that it was not meant for any more.
+    stale_update,
+    /// A bulk call was refused whole at a limit.
+    limit,
+}

@@ -1,0 +1,131 @@
+//! The links of the simulated mesh: rings of a few slots, emptied when chance will have it.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use fanfare_core::{Document, Message, Request, ShardIndex, Ticket};
+use rand::RngExt;
+
+use super::world::{Awaited, World};
+
+/// Rings between every two shards.
+pub(super) struct Network {
+    slots: usize,
+    /// By sender, then receiver.
+    messages: Vec<Vec<VecDeque<Message>>>,
+    returns: Vec<Vec<VecDeque<Document>>>,
+    pub(super) home_of_ticket: BTreeMap<(usize, Ticket), usize>,
+}
+
+impl Network {
+    pub(super) fn new(shards: usize, slots: usize) -> Self {
+        let rings = || (0..shards).map(|_| VecDeque::new()).collect::<Vec<_>>();
+        Self {
+            slots,
+            messages: (0..shards).map(|_| rings()).collect(),
+            returns: (0..shards).map(|_| (0..shards).map(|_| VecDeque::new()).collect()).collect(),
+            home_of_ticket: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.messages.iter().flatten().all(VecDeque::is_empty) && self.returns.iter().flatten().all(VecDeque::is_empty)
+    }
+}
+
+impl World {
+    /// Fills one ring and empties one, each by a random count.
+    pub(super) fn carry_some(&mut self) -> Result<(), String> {
+        let (from, to) = (self.any_shard(), self.any_shard());
+        if from == to {
+            return Ok(());
+        }
+        let count = self.rng.random_range(1..=8);
+        self.send(from, to, count);
+        let count = self.rng.random_range(1..=8);
+        if self.stalled[to] == 0 { self.deliver(from, to, count) } else { Ok(()) }
+    }
+
+    /// Moves what one shard has for another into the ring, while there is room.
+    pub(super) fn send(&mut self, from: usize, to: usize, count: usize) {
+        for _ in 0..count {
+            let ring = &mut self.network.returns[from][to];
+            if ring.len() >= self.network.slots {
+                self.faults.returns_full += 1;
+                break;
+            }
+            let Some(document) = self.shards[from].next_return(ShardIndex::new(to)) else { break };
+            ring.push_back(document);
+        }
+        for _ in 0..count {
+            let ring = &mut self.network.messages[from][to];
+            if ring.len() >= self.network.slots {
+                self.faults.link_full += 1;
+                break;
+            }
+            let Some(message) = self.shards[from].next_message(ShardIndex::new(to)) else { break };
+            ring.push_back(message);
+        }
+    }
+
+    /// Takes messages out of a ring, while the receiver can take them in.
+    pub(super) fn deliver(&mut self, from: usize, to: usize, count: usize) -> Result<(), String> {
+        for _ in 0..count {
+            let Some(document) = self.network.returns[from][to].pop_front() else { break };
+            self.shards[to].receive_return(document);
+        }
+        for _ in 0..count {
+            if !self.shards[to].can_receive(ShardIndex::new(from)) {
+                break;
+            }
+            let Some(message) = self.network.messages[from][to].pop_front() else { break };
+            self.hand_in(from, to, message)?;
+        }
+        Ok(())
+    }
+
+    /// What a shard has for itself, all of it: what is left the step would take in unseen.
+    pub(super) fn carry_own(&mut self, shard: usize) -> Result<(), String> {
+        while let Some(message) = self.shards[shard].next_message(ShardIndex::new(shard)) {
+            self.hand_in(shard, shard, message)?;
+        }
+        Ok(())
+    }
+
+    fn hand_in(&mut self, from: usize, to: usize, message: Message) -> Result<(), String> {
+        self.witness(from, to, &message)?;
+        let about = match &message {
+            Message::Join(interest) | Message::Leave(interest) => Some(interest.presentity.get()),
+            Message::Request { request: Request::Publish(publication), .. } => Some(publication.presentity.get()),
+            _ => None,
+        };
+        let evicted = self.shards[to].counters().evicted;
+        self.shards[to].receive(ShardIndex::new(from), message);
+        if let Some(presentity) = about {
+            if self.shards[to].counters().evicted != evicted {
+                self.forgotten.insert(presentity);
+            } else if self.forgotten.remove(&presentity) {
+                self.faults.eviction_and_return += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// The model sees a request at the moment when its home does.
+    fn witness(&mut self, from: usize, home: usize, message: &Message) -> Result<(), String> {
+        let Message::Request { ticket, request } = message else { return Ok(()) };
+        let now = self.shards[home].now();
+        let awaited = match request {
+            Request::Publish(publication) => Awaited::Publication(self.truth.served(publication, now)),
+            Request::Fetch { presentity, view } => {
+                let state = self.truth.state(*presentity, *view, now);
+                Awaited::State(
+                    state.iter().enumerate().filter_map(|(category, held)| Some((category, (*held)?))).collect(),
+                )
+            }
+        };
+        match self.awaited.insert((from, *ticket), awaited) {
+            Some(Awaited::Unserved) => Ok(()),
+            _ => Err(format!("{ticket:?} was served twice, or never asked for")),
+        }
+    }
+}

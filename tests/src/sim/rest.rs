@@ -1,0 +1,100 @@
+//! The end of a life: faults are healed, everything comes to rest, and everybody must have been told the truth.
+
+use fanfare_core::{PresentityId, Tick};
+
+use super::world::World;
+
+/// Rounds after which a world without faults must be at rest.
+const ROUNDS: usize = 20_000;
+
+impl World {
+    /// Heals every fault and lets the world come to rest; then checks C3 and C4.
+    pub(super) fn rest(&mut self) -> Result<(), String> {
+        self.stalled.fill(0);
+        self.now += 10;
+        self.settle()?;
+        self.verify()?;
+        self.check_told_truth()
+    }
+
+    /// Closes every session; then nothing may be left but the states.
+    pub(super) fn end(&mut self) -> Result<(), String> {
+        for (_, session) in std::mem::take(&mut self.sessions) {
+            self.shards[session.shard].close_watcher(session.id);
+        }
+        self.groups.clear();
+        self.settle()?;
+        self.verify()?;
+        for (index, shard) in self.shards.iter().enumerate() {
+            let (population, footprint) = (shard.population(), shard.footprint());
+            if population.topics + population.watchers + population.groups + population.subscriptions != 0 {
+                return Err(format!("shard {index} keeps {population:?} when everybody has left"));
+            }
+            if footprint.retired != 0 {
+                return Err(format!("C8: shard {index} misses {} bytes of retired documents", footprint.retired));
+            }
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..ROUNDS {
+            let all = 0..self.shards.len();
+            for shard in all.clone() {
+                self.step(shard, self.now, 1_024)?;
+                while let Some(watcher) = self.shards[shard].next_ready() {
+                    self.drain(shard, watcher, usize::MAX)?;
+                }
+            }
+            for key in self.sessions.keys().copied().collect::<Vec<_>>() {
+                let session = &self.sessions[&key];
+                self.shards[session.shard].writable(session.id);
+            }
+            for (from, to) in all.clone().flat_map(|from| all.clone().map(move |to| (from, to))) {
+                if from != to {
+                    self.send(from, to, usize::MAX);
+                    self.deliver(from, to, usize::MAX)?;
+                }
+            }
+            if self.network.is_empty() && self.shards.iter().all(fanfare_core::Shard::is_idle) {
+                return Ok(());
+            }
+        }
+        Err("C3: without faults the world does not come to rest".into())
+    }
+
+    fn check_told_truth(&self) -> Result<(), String> {
+        if !self.awaited.is_empty() {
+            return Err(format!("{} requests were never answered", self.awaited.len()));
+        }
+        for (key, group) in &self.groups {
+            for (&presentity, watched) in &group.watched {
+                let presentity = PresentityId::new(presentity);
+                if !watched.is_told {
+                    return Err(format!("C4: group {key} was never told anything of {presentity:?}"));
+                }
+                let home = self.home_of(presentity);
+                let truth = self.truth.state(
+                    presentity,
+                    watched.view,
+                    Tick::from_micros(self.now).max(self.shards[home].now()),
+                );
+                for (category, held) in truth.iter().enumerate() {
+                    let wanted = fanfare_core::Category::new(category as u8).is_some_and(|it| group.wants.contains(it));
+                    if wanted && watched.told[category] != *held {
+                        return Err(format!(
+                            "C3: group {key} believes {:?} of {presentity:?} category {category}, and true is {held:?}",
+                            watched.told[category]
+                        ));
+                    }
+                }
+            }
+        }
+        for (index, shard) in self.shards.iter().enumerate() {
+            if shard.pending() != 0 {
+                return Err(format!("C3: shard {index} rests with {} turns pending", shard.pending()));
+            }
+        }
+        Ok(())
+    }
+}

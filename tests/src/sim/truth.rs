@@ -1,0 +1,174 @@
+//! The model: what was published, what is the state at each home, who watches what, and what each was told.
+//!
+//! Maps and sets, nothing clever. It learns of a publication when the home takes it in, so it has the homes' order.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use fanfare_core::{
+    CATEGORIES, Categories, Category, GroupId, PresentityId, Publication, Stamp, Tick, View, WatcherId,
+};
+
+/// A document that was ever made, by serial number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    presentity: u64,
+    view: u16,
+    category: u8,
+    /// The latest expiry that any publication gave it.
+    pub(super) expires_max: Tick,
+}
+
+/// One category's state at a home.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Which document.
+    pub(super) serial: u64,
+    /// Until when.
+    pub(super) expires: Tick,
+}
+
+/// What a home must answer to a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expected {
+    /// It is past its expiry.
+    Refused,
+    /// It is the state, and whether it was before.
+    Published {
+        /// Nobody is told.
+        absorbed: bool,
+    },
+}
+
+/// All states at all homes.
+#[derive(Default)]
+pub(super) struct Truth {
+    made: Vec<Made>,
+    states: BTreeMap<(u64, u16), [Option<Held>; CATEGORIES]>,
+}
+
+impl Truth {
+    /// A new document: its bytes tell which it is.
+    pub(super) fn make(&mut self, presentity: u64, view: u16, category: u8, length: usize) -> Bytes {
+        let serial = self.made.len() as u64;
+        self.made.push(Made { presentity, view, category, expires_max: Tick::ZERO });
+        let mut bytes = serial.to_le_bytes().to_vec();
+        bytes.resize(8 + length, (serial % 251) as u8);
+        Bytes::from(bytes)
+    }
+
+    /// The document that is the state now, to be published again.
+    pub(super) fn same_again(&self, presentity: u64, view: u16, category: u8) -> Option<Bytes> {
+        let held = self.states.get(&(presentity, view))?[usize::from(category)]?;
+        let mut bytes = held.serial.to_le_bytes().to_vec();
+        bytes.resize(8 + (held.serial % 40) as usize, (held.serial % 251) as u8);
+        Some(Bytes::from(bytes))
+    }
+
+    /// The length that [`Self::make`] is to be given for the next document.
+    pub(super) fn next_length(&self) -> usize {
+        self.made.len() % 40
+    }
+
+    /// A publication is on its way: its document may be told from now on, until its expiry.
+    pub(super) fn offered(&mut self, publication: &Publication) {
+        if let Some(document) = &publication.document {
+            let serial = serial_of(document).expect("a document that was made");
+            let made = &mut self.made[serial as usize];
+            made.expires_max = made.expires_max.max(publication.expires);
+        }
+    }
+
+    /// A home takes a publication in at its `now`.
+    pub(super) fn served(&mut self, publication: &Publication, now: Tick) -> Expected {
+        if publication.document.is_some() && publication.expires <= now {
+            return Expected::Refused;
+        }
+        let state = self.states.entry((publication.presentity.get(), publication.view.0)).or_default();
+        let place = &mut state[publication.category.index()];
+        let before = place.filter(|held| held.expires > now).map(|held| held.serial);
+        *place = publication.document.as_deref().map(|document| Held {
+            serial: serial_of(document).expect("a document that was made"),
+            expires: publication.expires,
+        });
+        Expected::Published { absorbed: before == place.map(|held| held.serial) }
+    }
+
+    /// The state of a view at a home's `now`.
+    pub(super) fn state(&self, presentity: PresentityId, view: View, now: Tick) -> [Option<u64>; CATEGORIES] {
+        let state = self.states.get(&(presentity.get(), view.0)).copied().unwrap_or_default();
+        state.map(|held| held.filter(|held| held.expires > now).map(|held| held.serial))
+    }
+
+    /// C2 and C7: the bytes were published for this category of this view, and may still be told at `now`.
+    pub(super) fn check_told(
+        &self,
+        presentity: PresentityId,
+        view: View,
+        category: Category,
+        bytes: &[u8],
+        now: Tick,
+    ) -> Result<u64, String> {
+        let serial = serial_of(bytes).ok_or_else(|| format!("C2: bytes that were never published: {bytes:?}"))?;
+        let made = self.made.get(serial as usize).ok_or_else(|| format!("C2: no document {serial}"))?;
+        let is_for = (made.presentity, made.view, usize::from(made.category));
+        if is_for != (presentity.get(), view.0, category.index()) {
+            return Err(format!("C2: {presentity:?} {view:?} {category:?} was told document {serial} of {made:?}"));
+        }
+        if made.expires_max <= now {
+            return Err(format!("C7: document {serial}, past its expiry {:?}, was told at {now:?}", made.expires_max));
+        }
+        Ok(serial)
+    }
+}
+
+/// Which document these bytes are, if they are one to the last byte.
+pub(super) fn serial_of(bytes: &[u8]) -> Option<u64> {
+    let serial = u64::from_le_bytes(bytes.get(..8)?.try_into().ok()?);
+    let rest = &bytes[8..];
+    (rest.len() as u64 == serial % 40 && rest.iter().all(|&byte| u64::from(byte) == serial % 251)).then_some(serial)
+}
+
+/// One subscription, as the model has it.
+#[derive(Clone, Debug)]
+pub(super) struct Watched {
+    /// In which view.
+    pub(super) view: View,
+    /// The stamp shown last.
+    pub(super) stamp: Option<Stamp>,
+    /// Whether it was told anything in its view.
+    pub(super) is_told: bool,
+    /// What it was told last, by category.
+    pub(super) told: [Option<u64>; CATEGORIES],
+}
+
+impl Watched {
+    /// A subscription that was told nothing yet.
+    pub(super) fn new(view: View) -> Self {
+        Self { view, stamp: None, is_told: false, told: [None; CATEGORIES] }
+    }
+}
+
+/// One group, as the model has it.
+#[derive(Clone, Debug)]
+pub(super) struct WatchGroup {
+    /// Its id on its shard.
+    pub(super) id: GroupId,
+    /// The watcher's key in the model.
+    pub(super) watcher: u64,
+    /// Its filter.
+    pub(super) wants: Categories,
+    /// Its subscriptions by presentity.
+    pub(super) watched: BTreeMap<u64, Watched>,
+}
+
+/// One watcher, as the model has it.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    /// Its id on its shard.
+    pub(super) id: WatcherId,
+    /// Its shard.
+    pub(super) shard: usize,
+    /// Whether it takes only a few notes at a time.
+    pub(super) is_slow: bool,
+}

@@ -1,0 +1,257 @@
+//! One seed's life: shards, clocks, the links between them, and the hand that chooses what happens next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use fanfare_core::{Counters, Heap, Limits, Outcome, PresentityId, Shard, ShardConfig, Tick, Ticket};
+use rand::{RngExt, SeedableRng};
+use rand_xoshiro::Xoshiro256PlusPlus;
+
+use super::OPERATIONS;
+use super::faults::Faults;
+use super::network::Network;
+use super::truth::{Expected, Session, Truth, WatchGroup};
+
+/// A seed that showed something that must not be.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// The operation that it showed at.
+    pub operation: usize,
+    /// What.
+    pub what: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "seed {} failed at operation {}: {}", self.seed, self.operation, self.what)
+    }
+}
+
+/// What a request must be answered with.
+#[derive(Debug)]
+pub(super) enum Awaited {
+    Unserved,
+    Publication(Expected),
+    State(Vec<(usize, u64)>),
+}
+
+pub(super) struct World {
+    pub(super) rng: Xoshiro256PlusPlus,
+    pub(super) shards: Vec<Shard<Heap>>,
+    pub(super) network: Network,
+    /// Steps that each shard is still away.
+    pub(super) stalled: Vec<u32>,
+    pub(super) now: u64,
+    pub(super) truth: Truth,
+    pub(super) sessions: BTreeMap<u64, Session>,
+    pub(super) groups: BTreeMap<u64, WatchGroup>,
+    pub(super) next_key: u64,
+    /// By asking shard and ticket.
+    pub(super) awaited: BTreeMap<(usize, Ticket), Awaited>,
+    /// Requests without an outcome, by asking shard and home.
+    pub(super) outstanding: BTreeMap<(usize, usize), u32>,
+    pub(super) presentities: u64,
+    pub(super) views: u16,
+    pub(super) categories: u8,
+    pub(super) limits: Limits,
+    pub(super) faults: Faults,
+    pub(super) forgotten: BTreeSet<u64>,
+    /// Grows with everything told: two runs of a seed must agree in it.
+    pub(super) trace: u64,
+}
+
+/// Lives one seed's life and returns the faults it met and a hash of all that was told.
+///
+/// # Errors
+/// The first thing that must not be.
+pub fn run(seed: u64) -> Result<(Faults, u64), Failure> {
+    let mut world = World::new(seed);
+    for operation in 0..OPERATIONS {
+        let verified = world.operate().and_then(|()| if operation % 64 == 0 { world.verify() } else { Ok(()) });
+        verified.map_err(|what| Failure { seed, operation, what })?;
+    }
+    let rested = world.rest().and_then(|()| world.end());
+    rested.map_err(|what| Failure { seed, operation: OPERATIONS, what })?;
+    world.count_faults();
+    Ok((world.faults, world.trace))
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let count = rng.random_range(2..=4usize);
+        let limits = Limits {
+            watchers: 40,
+            groups: 60,
+            subscriptions: rng.random_range(40..=2_000u32),
+            subscriptions_per_group: rng.random_range(16..=200),
+            topics: rng.random_range(8..=60),
+            link_slots: rng.random_range(1..=6),
+            credits: rng.random_range(1..=6),
+            expiries_per_step: rng.random_range(1..=4),
+            short_walk_entries: rng.random_range(2..=8),
+            notes_per_ready: rng.random_range(1..=8),
+            ..Limits::default()
+        };
+        let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
+        let shards = (0..count)
+            .map(|index| {
+                let config =
+                    ShardConfig { epoch: 3, seed: rng.random(), limits, seen_bits, ..ShardConfig::new(index, count) };
+                Shard::new(config, Heap).expect("a config in range")
+            })
+            .collect();
+        Self {
+            network: Network::new(count, limits.link_slots as usize),
+            shards,
+            stalled: vec![0; count],
+            now: 1_000,
+            truth: Truth::default(),
+            sessions: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            next_key: 1,
+            awaited: BTreeMap::new(),
+            outstanding: BTreeMap::new(),
+            presentities: rng.random_range(2..=24),
+            views: rng.random_range(1..=3),
+            categories: if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=8) },
+            limits,
+            faults: Faults::default(),
+            forgotten: BTreeSet::new(),
+            trace: 0,
+            rng,
+        }
+    }
+
+    fn operate(&mut self) -> Result<(), String> {
+        match self.rng.random_range(0..100u32) {
+            0..=4 => self.open_session(),
+            5..=6 => self.close_session(),
+            7..=9 => self.open_group(),
+            10..=11 => self.close_group(),
+            12..=21 => self.subscribe(),
+            22..=27 => self.unsubscribe(),
+            28..=30 => self.move_subscription(),
+            31..=45 => self.publish(),
+            46 => self.storm(),
+            47..=49 => self.fetch(),
+            50..=52 => self.pass_time(),
+            53 => self.stall(),
+            54..=69 => self.step_one(),
+            70..=84 => self.carry_some(),
+            85..=96 => self.drain_one(),
+            97..=98 => self.use_stale_id(),
+            _ => self.open_writable(),
+        }
+    }
+
+    pub(super) fn any_shard(&mut self) -> usize {
+        self.rng.random_range(0..self.shards.len())
+    }
+
+    pub(super) fn any_presentity(&mut self) -> PresentityId {
+        PresentityId::new(self.rng.random_range(1..=self.presentities))
+    }
+
+    pub(super) fn home_of(&self, presentity: PresentityId) -> usize {
+        presentity.partition().home(self.shards.len()).index()
+    }
+
+    pub(super) fn stir(&mut self, value: u64) {
+        self.trace = (self.trace ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+
+    fn pass_time(&mut self) -> Result<(), String> {
+        if self.rng.random_bool(0.1) {
+            self.faults.clock_jump += 1;
+            self.now += self.rng.random_range(1_000..100_000u64);
+        } else {
+            self.now += self.rng.random_range(1..200u64);
+        }
+        Ok(())
+    }
+
+    fn stall(&mut self) -> Result<(), String> {
+        let shard = self.any_shard();
+        self.faults.stall += 1;
+        self.stalled[shard] = self.rng.random_range(5..60);
+        Ok(())
+    }
+
+    fn step_one(&mut self) -> Result<(), String> {
+        let shard = self.any_shard();
+        if self.stalled[shard] > 0 {
+            self.stalled[shard] -= 1;
+            return Ok(());
+        }
+        let budget = match self.rng.random_range(0..4u32) {
+            0 => {
+                self.faults.budget_one += 1;
+                1
+            }
+            1 => self.rng.random_range(2..12),
+            _ => self.rng.random_range(12..200),
+        };
+        let mut now = self.now;
+        if self.rng.random_bool(0.05) {
+            self.faults.clock_back += 1;
+            now = now.saturating_sub(self.rng.random_range(1..500));
+        }
+        self.step(shard, now, budget)
+    }
+
+    /// One turn of a shard: its own messages first, through the same eyes as those of others.
+    pub(super) fn step(&mut self, shard: usize, now: u64, budget: usize) -> Result<(), String> {
+        self.carry_own(shard)?;
+        self.shards[shard].step(Tick::from_micros(now), budget);
+        self.take_outcomes(shard)
+    }
+
+    pub(super) fn take_outcomes(&mut self, shard: usize) -> Result<(), String> {
+        while let Some((ticket, outcome)) = self.shards[shard].next_outcome() {
+            let awaited = self.awaited.remove(&(shard, ticket)).ok_or("an outcome without a request")?;
+            let fits = match (&awaited, &outcome) {
+                (Awaited::Publication(Expected::Refused), Outcome::Refused(_)) => true,
+                (Awaited::Publication(Expected::Published { absorbed }), Outcome::Published(published)) => {
+                    *absorbed == published.absorbed
+                }
+                (Awaited::State(state), Outcome::Fetched(fetched)) => {
+                    let parts = fetched.parts.iter().map(|(category, bytes)| (category.index(), bytes));
+                    parts
+                        .map(|(category, bytes)| Some((category, super::truth::serial_of(bytes)?)))
+                        .collect::<Option<Vec<_>>>()
+                        == Some(state.clone())
+                }
+                _ => false,
+            };
+            if !fits {
+                return Err(format!("{ticket:?} was answered with {outcome:?} where {awaited:?} was due"));
+            }
+            let home = self.network.home_of_ticket.remove(&(shard, ticket)).ok_or("a ticket of no home")?;
+            *self.outstanding.get_mut(&(shard, home)).ok_or("an outcome that nobody awaits")? -= 1;
+        }
+        Ok(())
+    }
+
+    pub(super) fn verify(&self) -> Result<(), String> {
+        for (index, shard) in self.shards.iter().enumerate() {
+            shard.verify().map_err(|corrupt| format!("shard {index}: {corrupt}"))?;
+        }
+        Ok(())
+    }
+
+    fn count_faults(&mut self) {
+        let mut all = Counters::default();
+        for shard in &self.shards {
+            all.add(shard.counters());
+        }
+        self.faults.removal_in_walk += all.carried;
+        self.faults.change_in_walk += all.walks_extended;
+        self.faults.wrap_of_seen += all.settled;
+        self.faults.eviction += all.evicted;
+        self.faults.expiry += all.expired;
+        self.faults.stale_update += all.updates_stale;
+    }
+}
