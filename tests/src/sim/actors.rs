@@ -21,7 +21,7 @@ struct Told {
 impl Told {
     fn of(note: &Note<'_>) -> Self {
         Self {
-            group: note.group_token,
+            group: note.group_token(),
             presentity: note.presentity,
             view: note.view,
             stamp: note.stamp,

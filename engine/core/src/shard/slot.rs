@@ -32,7 +32,9 @@ pub struct SlotRun {
     pub(crate) dirty: u16,
     /// Lanes that were never told anything.
     pub(crate) fresh: u16,
-    pub(crate) spare: u16,
+    /// The categories that the group wants, as a set's bits: here, so that a drain does without the group's line.
+    pub(crate) wants_bits: u8,
+    pub(crate) spare: u8,
     /// The low bits of the turn that the lane was told last.
     pub(crate) seen: [u16; LANES as usize],
     pub(crate) topics: [u32; LANES as usize],
@@ -49,6 +51,10 @@ impl SlotRun {
 
     pub(crate) fn dirty_links(&mut self) -> &mut Links {
         &mut self.dirty_links
+    }
+
+    pub(crate) fn wants(&self) -> Categories {
+        Categories::from_bits(self.wants_bits)
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -121,6 +127,18 @@ impl<B: ShardMemory> Outboxes<B> {
         }
     }
 
+    /// Reads what [`Self::mark`] will need of these slots. Each line comes from far away; asked for together, they
+    /// come together.
+    #[inline]
+    pub(crate) fn approach(&self, slots: &[u32]) {
+        let mut watchers = [0; super::subscriber::ENTRIES as usize];
+        for (watcher, &slot) in watchers.iter_mut().zip(slots) {
+            *watcher = self.runs[slot / LANES].watcher;
+        }
+        let standings = watchers.iter().zip(slots).map(|(&watcher, _)| self.watchers[watcher].standing);
+        core::hint::black_box(standings.fold(0, |all, standing| all | standing));
+    }
+
     fn enter(&mut self, run: u32) {
         let watcher = self.runs[run].watcher;
         let record = &mut self.watchers[watcher];
@@ -143,7 +161,7 @@ impl<B: ShardMemory> Outboxes<B> {
     /// Counts turns that a slot will never be told, early.
     pub(crate) fn count_passed(&self, slot: u32, turns: u64, counters: &mut Counters) {
         counters.settled += turns;
-        if self.groups[self.runs[place(slot).0].group].wants() == Categories::ALL {
+        if self.runs[place(slot).0].wants() == Categories::ALL {
             counters.skipped += turns;
         } else {
             counters.filtered += turns;

@@ -14,6 +14,20 @@ use crate::store::NONE;
 /// Presentities looked up together: their cache misses overlap instead of queueing.
 const BATCH: usize = 16;
 
+/// What this shard knows of a presentity that is to be watched.
+#[derive(Clone, Copy)]
+struct Found {
+    /// The topic of the view asked for, or none.
+    topic: u32,
+    in_other_views: bool,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { topic: NONE, in_other_views: false }
+    }
+}
+
 impl<B: ShardMemory> Shard<B> {
     /// Subscribes a group to presentities, thousands in one call, and tells how many it did not hold already.
     ///
@@ -28,22 +42,29 @@ impl<B: ShardMemory> Shard<B> {
         self.reserve_subscriptions(index, view, presentities)?;
         let mut fresh = 0;
         for batch in presentities.chunks(BATCH) {
-            let mut found = [NONE; BATCH];
+            let mut found = [Found::default(); BATCH];
             for (found, &presentity) in found.iter_mut().zip(batch) {
-                *found = self.topics.find(presentity, view).unwrap_or(NONE);
+                *found = self.look_up(presentity, view);
             }
-            for &topic in found.iter().filter(|&&topic| topic != NONE) {
+            for found in found.iter().filter(|found| found.topic != NONE) {
                 // The line that the subscriber's number will be written to: fetched now, while others are under way.
-                let head = self.topics.topics[topic].head;
+                let head = self.topics.topics[found.topic].head;
                 if head != NONE {
                     core::hint::black_box(self.topics.entries[head].next);
                 }
             }
-            for (&topic, &presentity) in found.iter().zip(batch) {
-                if self.subscription_of(index, presentity).is_some() {
+            for (found, &presentity) in found.iter().zip(batch) {
+                let is_held = match *found {
+                    // It may have been new to this very batch.
+                    Found { topic: NONE, .. } | Found { in_other_views: true, .. } => {
+                        self.subscription_of(index, presentity).is_some()
+                    }
+                    Found { topic, .. } => self.slot_in(index, topic).is_some(),
+                };
+                if is_held {
                     continue;
                 }
-                let topic = match topic {
+                let topic = match found.topic {
                     NONE => self.topic_for(presentity, view)?,
                     topic => topic,
                 };
@@ -154,6 +175,19 @@ impl<B: ShardMemory> Shard<B> {
         self.topics.entries.reserve(fresh).map_err(refuse)
     }
 
+    fn look_up(&self, presentity: PresentityId, view: View) -> Found {
+        let mut found = Found::default();
+        for topic in self.topics.table.candidates(presentity) {
+            let record = &self.topics.topics[topic];
+            if record.is(presentity, view) {
+                found.topic = topic;
+            } else if record.presentity == presentity {
+                found.in_other_views = true;
+            }
+        }
+        found
+    }
+
     /// The slot of the group's subscription to this presentity, if it has one.
     pub(crate) fn subscription_of(&self, group: u32, presentity: PresentityId) -> Option<u32> {
         self.topics
@@ -166,7 +200,8 @@ impl<B: ShardMemory> Shard<B> {
     /// Looks for the topic among the group's slots or for the group among the topic's subscribers, where fewer are.
     fn slot_in(&self, group: u32, topic: u32) -> Option<u32> {
         let record = &self.topics.topics[topic];
-        if record.len < self.outboxes.groups[group].len.div_ceil(LANES) {
+        // To look at a subscriber is a cache miss; the group's own runs are warm in a bulk call.
+        if record.len.saturating_mul(8) < self.outboxes.groups[group].len.div_ceil(LANES) {
             return self.topics.subscribers(topic).find(|&slot| self.outboxes.runs[slot / LANES].group == group);
         }
         let mut run = self.outboxes.groups[group].runs.head;

@@ -113,7 +113,9 @@ impl<B: ShardMemory> Shard<B> {
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
-            for &slot in runs[run].slots.get(position as usize..end as usize).unwrap_or(&[]) {
+            let slots = runs[run].slots.get(position as usize..end as usize).unwrap_or(&[]);
+            self.outboxes.approach(slots);
+            for &slot in slots {
                 self.outboxes.mark(slot, record.turn, &mut self.counters);
             }
             left -= end.saturating_sub(position);

@@ -76,10 +76,6 @@ impl Group {
     pub(crate) fn links(&mut self) -> &mut Links {
         &mut self.links
     }
-
-    pub(crate) fn wants(&self) -> Categories {
-        Categories::from_bits(self.wants_bits)
-    }
 }
 
 impl Record for Group {
@@ -208,8 +204,8 @@ impl<B: ShardMemory> Shard<B> {
         } else {
             let limit = outboxes.runs.limit() * LANES;
             let run = outboxes.runs.insert().map_err(|why| full(why, Bound::Subscriptions, limit, "subscriptions"))?;
-            let watcher = outboxes.groups[group].watcher;
-            outboxes.runs[run] = SlotRun { watcher, group, ..SlotRun::zeroed() };
+            let Group { watcher, wants_bits, .. } = outboxes.groups[group];
+            outboxes.runs[run] = SlotRun { watcher, group, wants_bits, ..SlotRun::zeroed() };
             outboxes.groups[group].runs.push_front(&mut outboxes.runs, run, SlotRun::links);
             run
         };

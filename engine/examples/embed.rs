@@ -1,0 +1,43 @@
+//! Embeds an engine, publishes from one thread and watches from another: `cargo run -p fanfare --example embed`.
+
+use std::error::Error;
+
+use bytes::Bytes;
+use fanfare::{Core, Engine, Frontend, Outbox, Poll, PresentityId, Publication, Shard, Tick, WatcherId};
+
+/// The frontend of an engine that only handles use: no sockets, no watchers of its own.
+struct Handles;
+
+impl Frontend for Handles {
+    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+        Poll::IDLE
+    }
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let engine = Engine::builder().start(|_: Core| Handles)?;
+    println!("an engine with {} shard(s)", engine.shards());
+
+    let door = engine.handle();
+    let (ken, kim) = (PresentityId::new(1), PresentityId::new(2));
+    let mut watcher = door.watcher(42)?;
+    watcher.subscribe(&[ken, kim])?;
+
+    let publisher = std::thread::spawn(move || {
+        for (who, what) in [(ken, "available"), (kim, "away"), (ken, "in a call"), (kim, "gone home")] {
+            door.publish(Publication::plain(who, Bytes::from_static(what.as_bytes())))?;
+        }
+        Ok::<(), fanfare::CallError>(())
+    });
+    let mut gone_home = false;
+    while !gone_home {
+        for note in watcher.next_batch(None)? {
+            let state = note.document().map_or("nothing yet".into(), |d| String::from_utf8_lossy(d.as_slice()));
+            println!("{:?} is {state} ({} skipped)", note.presentity, note.skipped);
+            gone_home |= state == "gone home";
+        }
+    }
+    publisher.join().expect("the publisher does not panic")?;
+    Ok(engine.shutdown()?)
+}

@@ -1,0 +1,66 @@
+//! What an embedder writes: the protocol code that runs on every shard's thread, beside the shard.
+//!
+//! A frontend is made on its core's thread, lives and dies there, and need not be `Send`. Invariant: its methods are
+//! called by one loop, never at the same time and never from inside one another. Cost: whatever it does in them; the
+//! shard does nothing else meanwhile, so they must not block.
+
+use fanfare_core::{Outcome, ShardIndex, Tick, Ticket, WatcherId};
+
+use super::clock::Clock;
+use super::reactor::Io;
+use crate::{Outbox, Shard};
+
+/// The protocol code of one core.
+pub trait Frontend {
+    /// Does the frontend's own I/O: reads its sockets, subscribes, publishes, closes, and tells the shard by
+    /// [`Shard::writable`](fanfare_core::Shard::writable) of watchers whose sockets take bytes again. Called once a
+    /// turn, also while the loop spins without work.
+    fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll;
+
+    /// The answer to a request that this frontend made of its shard.
+    fn done(&mut self, ticket: Ticket, outcome: Outcome) {
+        let _ = (ticket, outcome);
+    }
+
+    /// The watcher has something to be told. Take what its socket has room for and leave the rest: it will be newer
+    /// when it is taken, after a call of `writable`.
+    fn ready(&mut self, watcher: WatcherId, outbox: &mut Outbox<'_>);
+
+    /// The engine begins to shut down. Called once; take in nothing new from here on. `poll` and the rest go on being
+    /// called until all shards are idle or the time for it is over.
+    fn stop(&mut self, shard: &mut Shard) {
+        let _ = shard;
+    }
+}
+
+/// What a [`Frontend::poll`] came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Poll {
+    /// Whether it did anything: the loop goes round again at once. Say no when nothing was there, or the core never
+    /// sleeps.
+    pub worked: bool,
+    /// When it wants to be polled again at the latest, if its descriptors and watchers stay quiet.
+    pub deadline: Option<Tick>,
+}
+
+impl Poll {
+    /// Nothing was there, and nothing is waited for but descriptors and watchers.
+    pub const IDLE: Self = Self { worked: false, deadline: None };
+    /// Something was done.
+    pub const WORKED: Self = Self { worked: true, deadline: None };
+}
+
+/// What a frontend is told of the core it is made on.
+#[derive(Clone, Debug)]
+pub struct Core {
+    /// Its shard's number.
+    pub index: ShardIndex,
+    /// How many shards the engine has.
+    pub shards: usize,
+    /// The CPU that the thread is pinned to, if it is.
+    pub cpu: Option<usize>,
+    /// The engine's clock.
+    pub clock: Clock,
+    /// Where the frontend registers its descriptors, so that they wake the core.
+    pub io: Io,
+}

@@ -1,0 +1,202 @@
+//! The reactor of plain threads: epoll, with an eventfd to be unparked by.
+//!
+//! epoll's own time-outs are whole milliseconds, and the call that takes finer ones is missing on old kernels and
+//! forbidden in some containers. So a wait with a time-out is a `ppoll` on the epoll descriptor, which is as fine as
+//! the kernel's timers and to be had everywhere; the events are then fetched without waiting. It costs one system
+//! call more, on a core that has just slept; a wait without end and a look without waiting are one call as ever.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+
+use super::{Event, Interest, Reactor};
+use crate::mesh::doorbell::Unpark;
+
+const BELL: u64 = u64::MAX;
+const EVENTS_AT_ONCE: usize = 1024;
+
+/// An epoll instance, and the eventfd that unparks it.
+pub struct Epoll {
+    epoll: OwnedFd,
+    bell: Arc<Bell>,
+    watched: usize,
+    raw: Vec<epoll::Event>,
+    events: Vec<Event>,
+}
+
+impl fmt::Debug for Epoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Epoll").field("watched", &self.watched).finish_non_exhaustive()
+    }
+}
+
+/// The eventfd: made before the thread that it wakes, so that everybody who may wake it can be given it.
+#[derive(Debug)]
+pub struct Bell(OwnedFd);
+
+impl Bell {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// What the system says: most likely that there are no more descriptors.
+    pub fn new() -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+    }
+}
+
+impl Unpark for Bell {
+    fn unpark(&self) {
+        // The counter is sticky until the sleeper reads it. The write can only fail when it is already at its top,
+        // and then the sleeper wakes as well.
+        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+impl Epoll {
+    /// Makes one that this bell wakes.
+    ///
+    /// # Errors
+    /// What the system says: most likely that there are no more descriptors.
+    pub fn new(bell: Arc<Bell>) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, &bell.0, EventData::new_u64(BELL), EventFlags::IN)?;
+        Ok(Self { epoll, bell, watched: 0, raw: Vec::with_capacity(EVENTS_AT_ONCE), events: Vec::new() })
+    }
+
+    /// Waits and leaves the events in `raw`.
+    fn wait_raw(&mut self, timeout: Option<Duration>) -> Result<(), Errno> {
+        self.raw.clear();
+        let look = match timeout {
+            None => None,
+            Some(Duration::ZERO) => Some(Timespec::default()),
+            Some(timeout) => {
+                let mut readable = [PollFd::new(&self.epoll, PollFlags::IN)];
+                if poll(&mut readable, Some(&timespec(timeout)))? == 0 {
+                    return Ok(());
+                }
+                Some(Timespec::default())
+            }
+        };
+        epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.raw), look.as_ref()).map(|_| ())
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX), tv_nsec: duration.subsec_nanos().into() }
+}
+
+fn flags(interest: Interest) -> EventFlags {
+    let mut flags = EventFlags::RDHUP;
+    flags.set(EventFlags::IN, interest.readable);
+    flags.set(EventFlags::OUT, interest.writable);
+    flags
+}
+
+impl Reactor for Epoll {
+    fn register(&mut self, descriptor: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
+        if token == BELL {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the token u64::MAX is the doorbell's"));
+        }
+        epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags(interest))?;
+        self.watched += 1;
+        Ok(())
+    }
+
+    fn modify(&mut self, descriptor: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, descriptor, EventData::new_u64(token), flags(interest))?)
+    }
+
+    fn deregister(&mut self, descriptor: BorrowedFd<'_>) -> io::Result<()> {
+        epoll::delete(&self.epoll, descriptor)?;
+        self.watched -= 1;
+        Ok(())
+    }
+
+    fn is_watching(&self) -> bool {
+        self.watched != 0
+    }
+
+    fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        // Level-triggered: what was not taken last time is told again, so the list need not grow.
+        self.events.clear();
+        match self.wait_raw(timeout) {
+            Ok(()) => {}
+            Err(Errno::INTR) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        for event in &self.raw {
+            let (token, flags) = (event.data.u64(), event.flags);
+            if token == BELL {
+                // Resets the counter. What was put in before the write that it counted is seen by the turn to come.
+                let _ = rustix::io::read(self.bell.0.as_fd(), &mut [0u8; 8]);
+            } else {
+                let closed = flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
+                self.events.push(Event {
+                    token,
+                    readable: flags.contains(EventFlags::IN) || closed,
+                    writable: flags.contains(EventFlags::OUT),
+                    closed,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn take_events(&mut self, events: &mut Vec<Event>) {
+        events.append(&mut self.events);
+    }
+
+    fn unparker(&self) -> Arc<dyn Unpark> {
+        self.bell.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epoll() -> Epoll {
+        Bell::new().and_then(Epoll::new).expect("descriptors are there")
+    }
+
+    #[test]
+    fn an_unpark_before_the_wait_ends_it_once() {
+        let mut epoll = epoll();
+        epoll.unparker().unpark();
+        epoll.unparker().unpark();
+        epoll.wait(None).expect("the wait ends");
+        epoll.wait(Some(Duration::from_micros(300))).expect("time is up");
+        let mut events = Vec::new();
+        epoll.take_events(&mut events);
+        assert_eq!(events, []);
+    }
+
+    #[test]
+    fn a_descriptor_is_told_until_it_is_read_or_deregistered() {
+        let mut epoll = epoll();
+        let (mut reader, writer) = io::pipe().expect("descriptors are there");
+        epoll.register(reader.as_fd(), 7, Interest::READ).expect("a pipe can be watched");
+        assert!(epoll.is_watching());
+        io::Write::write_all(&mut &writer, b"x").expect("the pipe has room");
+        for _ in 0..2 {
+            epoll.wait(None).expect("the wait ends");
+            let mut events = Vec::new();
+            epoll.take_events(&mut events);
+            assert_eq!(events, [Event { token: 7, readable: true, writable: false, closed: false }]);
+        }
+        io::Read::read_exact(&mut reader, &mut [0]).expect("a byte is there");
+        epoll.wait(Some(Duration::ZERO)).expect("a look is always possible");
+        let mut events = Vec::new();
+        epoll.take_events(&mut events);
+        assert_eq!(events, []);
+        epoll.deregister(reader.as_fd()).expect("it was watched");
+        assert!(!epoll.is_watching());
+        assert!(epoll.register(reader.as_fd(), u64::MAX, Interest::READ).is_err());
+    }
+}
