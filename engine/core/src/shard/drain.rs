@@ -5,7 +5,7 @@
 
 use super::slot::{LANES, SlotRun};
 use super::topic::{LIVE, NO_CATEGORY, Topic, TopicParts};
-use super::watcher::{Group, Standing, Watcher};
+use super::watcher::{Group, Standing};
 use super::{Shard, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, View, WatcherId};
@@ -13,6 +13,9 @@ use crate::store::NONE;
 
 /// Changes whose category the history tells.
 const HISTORY: u32 = 16;
+
+/// Watchers whose lines are asked for together.
+const LOOK_AHEAD: usize = 16;
 
 /// One view of one presentity, told to one watcher. Everything in it is borrowed until the next note is asked for.
 #[derive(Debug)]
@@ -86,10 +89,12 @@ pub struct Outbox<'a, B: ShardMemory> {
 impl<B: ShardMemory> Shard<B> {
     /// A watcher that has something to be told, in order of arrival. Its [`Self::outbox`] is to be asked next.
     pub fn next_ready(&mut self) -> Option<WatcherId> {
-        let watcher = self.outboxes.ready.head;
-        if watcher == NONE {
-            return None;
+        let watcher = self.outboxes.ready.front()?;
+        if self.approached == 0 {
+            self.approach_ready();
+            self.approached = LOOK_AHEAD;
         }
+        self.approached -= 1;
         self.take_from_ready(watcher);
         Some(WatcherId { index: watcher, generation: self.outboxes.watchers[watcher].generation })
     }
@@ -104,10 +109,29 @@ impl<B: ShardMemory> Shard<B> {
         Outbox { shard: self, watcher, left }
     }
 
+    /// Reads what the next watchers' outboxes will need, a step of the way for all of them at a time: lines that come
+    /// from far away then come together. Costs about ten instructions a watcher; spares four waits in a row.
+    fn approach_ready(&self) {
+        let mut runs = [NONE; LOOK_AHEAD];
+        for (run, watcher) in runs.iter_mut().zip(self.outboxes.ready.ahead(LOOK_AHEAD)) {
+            *run = self.outboxes.watchers[watcher].dirty.head;
+        }
+        let mut topics = [NONE; LOOK_AHEAD];
+        for (topic, &run) in topics.iter_mut().zip(runs.iter().filter(|&&run| run != NONE)) {
+            let run = &self.outboxes.runs[run];
+            *topic = run.topics[run.dirty.trailing_zeros() as usize % LANES as usize];
+        }
+        let documents = topics.iter().filter(|&&topic| topic != NONE).map(|&topic| {
+            let topic = &self.topics.topics[topic];
+            topic.document.as_ref().map_or(0, Document::len)
+        });
+        core::hint::black_box(documents.sum::<usize>());
+    }
+
     fn take_from_ready(&mut self, watcher: u32) {
         let outboxes = &mut self.outboxes;
         if outboxes.watchers[watcher].standing == Standing::Ready as u8 {
-            outboxes.ready.remove(&mut outboxes.watchers, watcher, Watcher::ready_links);
+            outboxes.unready(watcher);
             // Until the outbox is let go of; should it never be asked for, the watcher waits like a full one.
             outboxes.watchers[watcher].standing = Standing::Blocked as u8;
         }
@@ -221,14 +245,11 @@ impl<B: ShardMemory> Drop for Outbox<'_, B> {
         let spent = self.left == 0;
         let outboxes = &mut self.shard.outboxes;
         let record = &mut outboxes.watchers[self.watcher];
-        record.standing = match (record.dirty.is_empty(), spent) {
-            (true, _) => Standing::Idle as u8,
+        match (record.dirty.is_empty(), spent) {
+            (true, _) => record.standing = Standing::Idle as u8,
             // It was us who stopped, for the sake of the other watchers: its turn comes again.
-            (false, true) => Standing::Ready as u8,
-            (false, false) => Standing::Blocked as u8,
-        };
-        if record.standing == Standing::Ready as u8 {
-            outboxes.ready.push_back(&mut outboxes.watchers, self.watcher, Watcher::ready_links);
+            (false, true) => outboxes.make_ready(self.watcher),
+            (false, false) => record.standing = Standing::Blocked as u8,
         }
     }
 }

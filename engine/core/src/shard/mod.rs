@@ -11,6 +11,7 @@ mod home;
 mod interest;
 mod link;
 pub(crate) mod message;
+mod ready;
 mod request;
 mod slot;
 mod subscriber;
@@ -29,6 +30,7 @@ pub use drain::{Note, Outbox};
 use home::{Home, Homes, Reader};
 use link::Link;
 use message::Outcome;
+use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
 use topic::{TopicWork, Topics};
@@ -38,7 +40,7 @@ use watcher::{Group, Watcher};
 use crate::error::{Bound, Error, ShardError};
 use crate::id::{SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
-use crate::store::{Arena, Backing, Heap, IdTable, List, Slab, SlabFull};
+use crate::store::{Arena, Backing, Heap, IdTable, Slab, SlabFull};
 
 /// A backing for every kind of record that a shard keeps in it.
 pub trait ShardMemory:
@@ -149,6 +151,8 @@ pub struct Shard<B: ShardMemory = Heap> {
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
     tickets: u64,
+    /// Ready watchers whose lines were asked for and that were not drained yet.
+    approached: usize,
     counters: Counters,
 }
 
@@ -179,7 +183,7 @@ impl<B: ShardMemory> Shard<B> {
                 watchers: Slab::new(backing.clone(), limits.watchers),
                 groups: Slab::new(backing.clone(), limits.groups),
                 runs: Slab::new(backing.clone(), runs),
-                ready: List::EMPTY,
+                ready: Ready::default(),
                 seen: Seen::of_bits(seen_bits),
             },
             topics: Topics {
@@ -194,6 +198,7 @@ impl<B: ShardMemory> Shard<B> {
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
             outcomes: VecDeque::new(),
             tickets: 0,
+            approached: 0,
             counters: Counters::default(),
         })
     }
@@ -246,9 +251,14 @@ impl<B: ShardMemory> Shard<B> {
     /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        let Outboxes { watchers, groups, runs, .. } = &self.outboxes;
+        let Outboxes { watchers, groups, runs, ready, .. } = &self.outboxes;
         Footprint {
-            arenas: watchers.bytes() + groups.bytes() + runs.bytes() + self.topics.bytes() + self.homes.bytes(),
+            arenas: watchers.bytes()
+                + groups.bytes()
+                + runs.bytes()
+                + ready.bytes()
+                + self.topics.bytes()
+                + self.homes.bytes(),
             tables: self.topics.table.bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,

@@ -11,9 +11,10 @@ use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
 use super::counters::Counters;
+use super::ready::Ready;
 use super::watcher::{Group, Standing, Watcher};
 use crate::id::Categories;
-use crate::store::{Links, List, Record, Slab};
+use crate::store::{Links, Record, Slab};
 
 /// Slots in a run.
 pub(crate) const LANES: u32 = 16;
@@ -106,7 +107,7 @@ pub(crate) struct Outboxes<B: ShardMemory> {
     pub(crate) watchers: Slab<Watcher, B>,
     pub(crate) groups: Slab<Group, B>,
     pub(crate) runs: Slab<SlotRun, B>,
-    pub(crate) ready: List,
+    pub(crate) ready: Ready,
     pub(crate) seen: Seen,
 }
 
@@ -144,8 +145,22 @@ impl<B: ShardMemory> Outboxes<B> {
         let record = &mut self.watchers[watcher];
         record.dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
         if record.standing == Standing::Idle as u8 {
-            record.standing = Standing::Ready as u8;
-            self.ready.push_back(&mut self.watchers, watcher, Watcher::ready_links);
+            self.make_ready(watcher);
+        }
+    }
+
+    /// Puts a watcher at the end of those that are ready.
+    pub(crate) fn make_ready(&mut self, watcher: u32) {
+        let record = &mut self.watchers[watcher];
+        record.standing = Standing::Ready as u8;
+        record.ready_place = self.ready.push(watcher);
+    }
+
+    /// Takes a watcher out of those that are ready.
+    pub(crate) fn unready(&mut self, watcher: u32) {
+        if self.ready.remove(self.watchers[watcher].ready_place) {
+            let watchers = &mut self.watchers;
+            self.ready.tidy(|watcher, place| watchers[watcher].ready_place = place);
         }
     }
 
@@ -190,7 +205,7 @@ impl<B: ShardMemory> Outboxes<B> {
         record.dirty.remove(&mut self.runs, run, SlotRun::dirty_links);
         if record.dirty.is_empty() {
             if record.standing == Standing::Ready as u8 {
-                self.ready.remove(&mut self.watchers, watcher, Watcher::ready_links);
+                self.unready(watcher);
             }
             self.watchers[watcher].standing = Standing::Idle as u8;
         }

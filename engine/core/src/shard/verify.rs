@@ -105,16 +105,15 @@ impl<B: ShardMemory> Shard<B> {
             }
             ready += u64::from(watcher.standing == Standing::Ready as u8);
         }
-        let mut watcher = outboxes.ready.head;
-        while watcher != NONE {
-            if outboxes.watchers[watcher].standing != Standing::Ready as u8 || ready == 0 {
-                return wrong("the ready list holds the ready", watcher);
+        for (place, watcher) in outboxes.ready.places() {
+            let record = &outboxes.watchers[watcher];
+            if record.standing != Standing::Ready as u8 || record.ready_place != place || ready == 0 {
+                return wrong("the queue of the ready holds those who know their place in it", watcher);
             }
             ready -= 1;
-            watcher = outboxes.watchers[watcher].ready_links.next;
         }
-        if ready != 0 {
-            return wrong("every ready watcher is in the list", ready);
+        if ready != 0 || outboxes.ready.len() != outboxes.ready.places().count() {
+            return wrong("every ready watcher is in the queue", ready);
         }
         for (rule, found, counted) in [
             ("watchers are counted", watchers, outboxes.watchers.live()),

@@ -113,6 +113,11 @@ impl<B: ShardMemory> Shard<B> {
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
+            let next = runs[run].next;
+            if next != NONE {
+                // Asked for now, the next line of the list is there when this one is done.
+                core::hint::black_box(runs[next].next);
+            }
             let slots = runs[run].slots.get(position as usize..end as usize).unwrap_or(&[]);
             self.outboxes.approach(slots);
             for &slot in slots {

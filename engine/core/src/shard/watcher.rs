@@ -32,22 +32,17 @@ pub struct Watcher {
     pub(crate) groups: List,
     /// Runs with something dirty, in the order in which they will be told.
     pub(crate) dirty: List,
-    pub(crate) ready_links: Links,
+    /// Its place among the ready, while it is.
+    pub(crate) ready_place: u32,
     pub(crate) standing: u8,
     /// The lane of the first dirty run where the drain goes on, so that a hot lane cannot starve those behind it.
     pub(crate) cursor: u8,
-    pub(crate) spare: [u8; 2],
-}
-
-impl Watcher {
-    pub(crate) fn ready_links(&mut self) -> &mut Links {
-        &mut self.ready_links
-    }
+    pub(crate) spare: [u8; 6],
 }
 
 impl Record for Watcher {
     fn chain(&mut self) -> &mut u32 {
-        &mut self.ready_links.next
+        &mut self.ready_place
     }
 }
 
@@ -162,10 +157,8 @@ impl<B: ShardMemory> Shard<B> {
     /// Does nothing for a watcher that is not waiting for it.
     pub fn writable(&mut self, watcher: WatcherId) {
         let Some(index) = self.watcher(watcher) else { return };
-        let record = &mut self.outboxes.watchers[index];
-        if record.standing == Standing::Blocked as u8 {
-            record.standing = Standing::Ready as u8;
-            self.outboxes.ready.push_back(&mut self.outboxes.watchers, index, Watcher::ready_links);
+        if self.outboxes.watchers[index].standing == Standing::Blocked as u8 {
+            self.outboxes.make_ready(index);
         }
     }
 
