@@ -171,9 +171,10 @@ impl<B: ShardMemory> Shard<B> {
             return Err(ShardError::SeenBits(seen_bits));
         }
         let runs = limits.subscriptions.div_ceil(LANES);
-        // The longest list has a run for each fifteen, and every topic one that is not full. 28 bits are what an
-        // entry's number leaves for its run.
-        let entry_runs = (limits.subscriptions / subscriber::ENTRIES).saturating_add(limits.topics).min((1 << 28) - 1);
+        // There is never need for more than one run for each fifteen subscriptions and one for each topic; the bound is
+        // that of a bulk call's worst case, so that it never refuses what would fit. 28 bits are what an entry's
+        // number leaves for its run.
+        let entry_runs = limits.subscriptions.saturating_add(limits.topics).min((1 << 28) - 1);
         Ok(Self {
             index: ShardIndex::new(index),
             shards,

@@ -171,7 +171,7 @@ impl<B: ShardMemory> Shard<B> {
         self.topics.reserve(topics).map_err(|why| full(why, Bound::Topics, self.topics.topics.limit(), "topics"))?;
         let limit = self.limits.subscriptions;
         let refuse = |why| full(why, Bound::Subscriptions, limit, "subscriptions");
-        self.outboxes.runs.reserve(fresh.div_ceil(LANES) + 1).map_err(refuse)?;
+        self.outboxes.runs.reserve(fresh.div_ceil(LANES)).map_err(refuse)?;
         self.topics.entries.reserve(fresh).map_err(refuse)
     }
 

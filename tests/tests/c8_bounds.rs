@@ -1,0 +1,126 @@
+//! C8: past a limit the caller gets a typed error, and nothing grows.
+
+use fanfare_core::{
+    Bound, Categories, Error, Heap, Limits, Outcome, PresentityId, Publication, Refusal, Shard, ShardConfig,
+    ShardError, View,
+};
+use fanfare_tests::mesh::Mesh;
+
+fn ids(range: std::ops::Range<u64>) -> Vec<PresentityId> {
+    range.map(PresentityId::new).collect()
+}
+
+#[test]
+fn c8_watchers_groups_subscriptions_and_topics_are_bounded() {
+    let limits = Limits {
+        watchers: 2,
+        groups: 3,
+        subscriptions: 64,
+        subscriptions_per_group: 20,
+        topics: 30,
+        ..Limits::default()
+    };
+    let mut mesh = Mesh::new(1, limits);
+    let shard = &mut mesh.shards[0];
+    let limit = |bound, limit| Error::Limit { bound, limit };
+    let (one, two) = (shard.open_watcher(1).unwrap(), shard.open_watcher(2).unwrap());
+    assert_eq!(shard.open_watcher(3), Err(limit(Bound::Watchers, 2)));
+    let groups: Vec<_> = [one, one, two].map(|it| shard.open_group(it, 0, Categories::ALL).unwrap()).into();
+    assert_eq!(shard.open_group(two, 0, Categories::ALL), Err(limit(Bound::Groups, 3)));
+    assert_eq!(shard.subscribe(groups[0], View::PLAIN, &ids(0..21)), Err(limit(Bound::SubscriptionsPerGroup, 20)));
+    assert_eq!(shard.population().subscriptions, 0, "all or nothing");
+    assert_eq!(shard.subscribe(groups[0], View::PLAIN, &ids(0..20)), Ok(20));
+    assert_eq!(shard.subscribe(groups[0], View::PLAIN, &ids(0..20)), Ok(0), "it holds them already");
+    assert_eq!(shard.subscribe(groups[1], View::PLAIN, &ids(15..35)), Err(limit(Bound::Topics, 30)));
+    assert_eq!(shard.subscribe(groups[1], View::PLAIN, &ids(10..30)), Ok(20));
+    assert_eq!(shard.subscribe(groups[2], View::PLAIN, &ids(0..20)), Err(limit(Bound::Subscriptions, 64)));
+    assert!(shard.close_group(groups[0]));
+    assert_eq!(shard.subscribe(groups[2], View::PLAIN, &ids(10..26)), Ok(16));
+    mesh.verify();
+}
+
+#[test]
+fn c8_requests_are_bounded_by_credits_and_a_credit_comes_back_with_its_outcome() {
+    let mut mesh = Mesh::new(2, Limits { credits: 3, ..Limits::default() });
+    let ken = mesh.presentity_at(1, 0);
+    for round in 0..5 {
+        for _ in 0..3 {
+            mesh.publish(0, ken, &[round]);
+        }
+        let publication = Publication::plain(ken, b"one too many".as_slice().into());
+        assert!(matches!(mesh.shards[0].publish(publication), Err(Error::Busy { retry_after_us: 1.. })));
+        assert_eq!(mesh.settle().len(), 3);
+    }
+}
+
+#[test]
+fn c8_documents_and_states_are_bounded() {
+    let limits = Limits {
+        document_bytes: 100,
+        documents_bytes: 400,
+        presentities: 3,
+        views_per_presentity: 1,
+        ..Limits::default()
+    };
+    let mut mesh = Mesh::new(1, limits);
+    let publish =
+        |mesh: &mut Mesh, publication| mesh.shards[0].publish(publication).map(|_| mesh.settle().pop().unwrap().1);
+    let plain = |number, length| Publication::plain(PresentityId::new(number), vec![0; length].into());
+    assert_eq!(
+        publish(&mut mesh, plain(1, 101)).unwrap_err(),
+        Error::Limit { bound: Bound::DocumentBytes, limit: 100 }
+    );
+    let refused_for = |outcome| match outcome {
+        Ok(Outcome::Refused(Refusal::Limit { bound, .. })) => Some(bound),
+        _ => None,
+    };
+    for number in 1..=3 {
+        assert_eq!(refused_for(publish(&mut mesh, plain(number, 10))), None);
+    }
+    assert_eq!(refused_for(publish(&mut mesh, plain(4, 10))), Some(Bound::Presentities));
+    let other_view = Publication { view: View(1), ..plain(1, 11) };
+    assert_eq!(refused_for(publish(&mut mesh, Publication { document: None, ..plain(3, 0) })), None);
+    assert_eq!(refused_for(publish(&mut mesh, other_view)), Some(Bound::Views));
+    assert_eq!(refused_for(publish(&mut mesh, plain(3, 100))), None);
+    assert_eq!(refused_for(publish(&mut mesh, plain(1, 100))), None);
+    assert_eq!(refused_for(publish(&mut mesh, plain(2, 100))), Some(Bound::DocumentsBytes));
+    mesh.verify();
+}
+
+#[test]
+fn c8_retired_documents_are_bounded_while_a_shard_does_not_step() {
+    let limits = Limits { retired_bytes: 10_000, link_slots: 1_000, ..Limits::default() };
+    let mut mesh = Mesh::new(2, limits);
+    let ken = mesh.presentity_at(0, 0);
+    let (_, group) = mesh.watcher(1);
+    mesh.shards[1].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    mesh.settle();
+    // Shard 1 is away. Its ring takes update after update, each with a document that shard 0 has replaced since.
+    let mut ring = Vec::new();
+    let mut refused = 0;
+    for version in 0u32..100 {
+        mesh.shards[0].publish(Publication::plain(ken, vec![version as u8; 1_000].into())).unwrap();
+        mesh.shards[0].step(fanfare_core::Tick::ZERO, 10);
+        while let Some((_, outcome)) = mesh.shards[0].next_outcome() {
+            refused += u32::from(matches!(outcome, Outcome::Refused(Refusal::Busy { .. })));
+        }
+        ring.extend(mesh.shards[0].next_message(fanfare_core::ShardIndex::new(1)));
+        assert!(mesh.shards[0].footprint().retired <= 10_000 + 2 * 1_100);
+    }
+    assert!(refused > 80, "{refused}");
+    for message in ring {
+        mesh.shards[1].receive(fanfare_core::ShardIndex::new(0), message);
+    }
+    mesh.settle();
+    assert_eq!(mesh.shards[0].footprint().retired, 0);
+    mesh.verify();
+}
+
+#[test]
+fn c8_limits_out_of_range_are_refused_with_the_range() {
+    let limits = Limits { credits: 0, ..Limits::default() };
+    let refused = Shard::new(ShardConfig { limits, ..ShardConfig::new(0, 1) }, Heap).map(|_| ()).unwrap_err();
+    assert_eq!(refused.to_string(), "limit `credits` is 0, but must be from 1 to 1048576");
+    let refused = Shard::new(ShardConfig::new(65, 65), Heap).map(|_| ()).unwrap_err();
+    assert_eq!(refused, ShardError::Index { index: 65, shards: 65 });
+}
