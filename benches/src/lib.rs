@@ -66,7 +66,7 @@ impl World {
                 state ^= state << 13;
                 state ^= state >> 7;
                 state ^= state << 17;
-                PresentityId::new((u128::from(state) * u128::from(self.users) >> 64) as u64)
+                PresentityId::new(((u128::from(state) * u128::from(self.users)) >> 64) as u64)
             })
             .collect()
     }
