@@ -15,7 +15,7 @@ fn c1_stamps_rise_for_every_subscription_whatever_is_skipped() {
     for round in 0u32..200 {
         mesh.publish(round as usize % 3, ken, &round.to_le_bytes());
         mesh.turn(if round % 5 == 0 { 1 } else { 1_000 });
-        for &(shard, (watcher, _)) in watchers.iter().filter(|(shard, _)| round as usize % (shard + 2) == 0) {
+        for &(shard, (watcher, _)) in watchers.iter().filter(|(shard, _)| (round as usize).is_multiple_of(shard + 2)) {
             for heard in mesh.hear(shard, watcher) {
                 assert!(shown[shard] < Some(heard.stamp), "{:?} after {:?}", heard.stamp, shown[shard]);
                 shown[shard] = Some(heard.stamp);

@@ -62,7 +62,9 @@ fn c4_the_first_state_holds_every_wanted_category_and_later_ones_only_what_chang
     let group = mesh.shards[0].open_group(watcher, 0, wants).unwrap();
     mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
     mesh.settle();
-    let parts_of = |mesh: &mut Mesh| -> Option<(Vec<(usize, Vec<u8>)>, u32)> {
+    /// The categories of a note with their documents, and how many changes it skips.
+    type Told = (Vec<(usize, Vec<u8>)>, u32);
+    let parts_of = |mesh: &mut Mesh| -> Option<Told> {
         let mut outbox = mesh.shards[0].outbox(watcher);
         let note = outbox.next()?;
         let parts =

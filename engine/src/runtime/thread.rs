@@ -1,7 +1,7 @@
 //! One pinned thread for each shard: what it does from its first instruction to its last.
 //!
 //! The shard and its frontend are made here, after pinning, so that their memory is first touched, and so placed, by
-//! the core that uses it. Invariant: however the thread ends, it leaves word: an error in [`Fate`] for a panic, and a
+//! the core that uses it. Invariant: however the thread ends, it leaves word: an error in [`Fate`](super::fate::Fate) for a panic, and a
 //! closed door, so that every caller who waits for this shard hears of it. Costs nothing while the loop runs.
 
 use std::any::Any;
