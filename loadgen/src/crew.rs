@@ -106,6 +106,31 @@ pub struct Checked {
     pub topics: u64,
 }
 
+impl Checked {
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Self) {
+        self.compared += other.compared;
+        self.lost += other.lost;
+        self.faults.add(&other.faults);
+        self.owed += other.owed;
+        self.delivered += other.delivered;
+        self.skipped += other.skipped;
+        self.cancelled += other.cancelled;
+        self.filtered += other.filtered;
+        self.pending += other.pending;
+        self.absorbed += other.absorbed;
+        self.engine_bytes += other.engine_bytes;
+        self.document_bytes += other.document_bytes;
+        self.topics += other.topics;
+    }
+
+    /// Whether everything owed is accounted for (C3).
+    #[must_use]
+    pub fn identity_holds(&self) -> bool {
+        self.owed == self.delivered + self.skipped + self.cancelled + self.filtered + self.pending
+    }
+}
+
 /// Why a run could not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -264,8 +289,7 @@ impl Crew {
     pub fn assemble(plan: CrewPlan) -> (Self, Vec<Seat>) {
         let common = Arc::new(Common::new(plan));
         let (sender, answers) = channel();
-        let seat =
-            |shard| Seat { common: Arc::clone(&common), shard, taken: 0, answers: sender.clone() };
+        let seat = |shard| Seat { common: Arc::clone(&common), shard, taken: 0, answers: sender.clone() };
         let seats = (0..common.shards).map(seat).collect();
         (Self { common, answers }, seats)
     }

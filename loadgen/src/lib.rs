@@ -1,1 +1,43 @@
-//! To come.
+//! Measures how much presence an engine carries, and how fast.
+//!
+//! | Module | What it owns |
+//! |---|---|
+//! | [`args`] | the command line |
+//! | [`settings`] | what a run is to be, checked against model and machine before anything is built |
+//! | [`plan`] | the phases: build, sign-in storm, warm-up and measure, drain, check |
+//! | [`capacity`] | the search for the highest rate |
+//! | [`verdict`] | PASS or FAIL, why, and what the limit was |
+//! | [`population`] | who there is, drawn from a seed |
+//! | [`schedule`] | when publications are due |
+//! | [`publisher`] | the open loop |
+//! | [`point`] | one rate for some time |
+//! | [`payload`] | what documents say, and whether they are true |
+//! | [`recorder`] | order, truth and latency of every note |
+//! | [`rig`] | the machine's own hiccups |
+//! | [`crew`] | orders and answers between the main thread and the generators |
+//! | [`targets`] | the engine in this process, and the null target |
+//! | [`report`] | what a person reads, and what a machine reads |
+//! | [`host`], [`progress`], [`clock`] | the machine, the bars, the time |
+//!
+//! Cores: one generator for each shard, on the shard's own core; the main thread waits.
+
+#![forbid(unsafe_code)]
+
+pub mod args;
+pub mod capacity;
+pub mod clock;
+pub mod crew;
+pub mod host;
+pub mod payload;
+pub mod plan;
+pub mod point;
+pub mod population;
+pub mod progress;
+pub mod publisher;
+pub mod recorder;
+pub mod report;
+pub mod rig;
+pub mod schedule;
+pub mod settings;
+pub mod targets;
+pub mod verdict;

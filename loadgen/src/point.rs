@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::crew::Common;
+use crate::host::ThreadTimes;
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
 use crate::recorder::{Latency, Recorder, Tally, Times};
 
@@ -66,9 +67,11 @@ pub struct PointAnswer {
     pub generator_ns: u64,
     /// How long the whole point took.
     pub elapsed_us: u64,
+    /// What the scheduler says of the shard's thread over the whole point.
+    pub thread: ThreadTimes,
     /// Publications that not everybody was told in time.
     pub unfinished: u64,
-    /// The schedule's end, had it not been cut.
+    /// When the schedule was cut short, if it was.
     pub cut_at_us: Option<u64>,
 }
 
@@ -81,6 +84,7 @@ pub struct Point {
     began_us: u64,
     ended_before: u64,
     tally_before: Tally,
+    thread_before: ThreadTimes,
     measured_from: Option<(u64, Marks)>,
     measured_to: Option<(u64, Marks)>,
     cut_at_us: Option<u64>,
@@ -88,14 +92,14 @@ pub struct Point {
 }
 
 /// What [`Point::go_on`] came to.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Going {
     /// Something was done.
     Working,
     /// Nothing is to be done until then, on the run's clock.
     Waiting(u64),
-    /// It is over.
-    Over(Box<PointAnswer>),
+    /// It is over: [`Point::answer`] is due.
+    Over,
 }
 
 impl Point {
@@ -112,6 +116,7 @@ impl Point {
             began_us: common.clock.now_us(),
             ended_before: common.log.ended(shard),
             tally_before: *recorder.tally(),
+            thread_before: ThreadTimes::of_this_thread(),
             measured_from: None,
             measured_to: None,
             cut_at_us: None,
@@ -126,13 +131,7 @@ impl Point {
     }
 
     /// One poll: publishes what is due, and sees whether it is over.
-    pub fn go_on(
-        &mut self,
-        publisher: &mut Publisher,
-        recorder: &mut Recorder,
-        marks: Marks,
-        send: impl FnMut(&Outgoing) -> Sent,
-    ) -> Going {
+    pub fn go_on(&mut self, publisher: &mut Publisher, marks: Marks, send: impl FnMut(&Outgoing) -> Sent) -> Going {
         let clock = self.common.clock;
         let begin_ns = clock.now_ns();
         let now_us = begin_ns / 1_000;
@@ -157,13 +156,15 @@ impl Point {
         if self.measured_to.is_none() {
             self.measured_to = Some((now_us, marks));
         }
-        let ended = self.common.log.ended(self.shard) - self.ended_before;
-        let unfinished = publisher.issued().opened - ended;
         let overdue = now_us > end_us + DRAIN_MAX_US;
-        if unfinished != 0 && !overdue {
+        if self.unfinished(publisher) != 0 && !overdue {
             return Going::Waiting(now_us + 500);
         }
-        Going::Over(Box::new(self.answer(publisher, recorder, marks, now_us, unfinished)))
+        Going::Over
+    }
+
+    fn unfinished(&self, publisher: &Publisher) -> u64 {
+        publisher.issued().opened - (self.common.log.ended(self.shard) - self.ended_before)
     }
 
     fn cut_if_needed(&mut self, publisher: &mut Publisher, now_us: u64) {
@@ -182,19 +183,15 @@ impl Point {
         }
     }
 
-    fn answer(
-        &self,
-        publisher: &mut Publisher,
-        recorder: &mut Recorder,
-        marks: Marks,
-        now_us: u64,
-        unfinished: u64,
-    ) -> PointAnswer {
+    /// What came of a point that is over. The gaps are the rig's to add.
+    #[must_use]
+    pub fn answer(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
+        let now_us = self.common.clock.now_us();
         publisher.finish();
         let nothing = (now_us, marks);
         let (from_us, from) = self.measured_from.unwrap_or(nothing);
         let (to_us, to) = self.measured_to.unwrap_or(nothing);
-        let tally = recorder.tally();
+        let tally = *recorder.tally();
         let before = &self.tally_before;
         PointAnswer {
             issued: *publisher.issued(),
@@ -215,7 +212,8 @@ impl Point {
             },
             generator_ns: self.generator_ns,
             elapsed_us: now_us - self.began_us,
-            unfinished,
+            thread: ThreadTimes::of_this_thread().since(&self.thread_before),
+            unfinished: self.unfinished(publisher),
             cut_at_us: self.cut_at_us,
         }
     }

@@ -125,8 +125,7 @@ impl Publisher {
 
     /// Begins a schedule. What is due from `measure_from_us` to `end_us` is measured.
     pub fn begin(&mut self, rate_per_s: f64, from_us: u64, measure_from_us: u64, end_us: u64, seed: u64) {
-        let mut schedule =
-            Schedule::new(self.residents, rate_per_s, from_us, &self.common.category_shares, seed);
+        let mut schedule = Schedule::new(self.residents, rate_per_s, from_us, &self.common.category_shares, seed);
         let next = schedule.next_arrival();
         self.issued = Issued::default();
         self.lag.clear();

@@ -12,10 +12,8 @@ use std::path::Path;
 pub use error::ModelError;
 
 /// The models that are part of the program: name and text.
-const EMBEDDED: [(&str, &str); 2] = [
-    ("lync-2013", include_str!("../users/lync-2013.toml")),
-    ("plain", include_str!("../users/plain.toml")),
-];
+const EMBEDDED: [(&str, &str); 2] =
+    [("lync-2013", include_str!("../users/lync-2013.toml")), ("plain", include_str!("../users/plain.toml"))];
 
 /// One figure of a model, with what it is counted in and who says so.
 #[derive(Clone, Debug, PartialEq)]

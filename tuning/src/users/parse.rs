@@ -51,6 +51,9 @@ enum Distribution {
     LogNormal,
 }
 
+/// Distribution, mean, maximum and sigma, as written.
+type SpreadEntries<'a> = (&'a Entry<Distribution>, Entry<f64>, Entry<f64>, Option<Entry<f64>>);
+
 /// Reads and checks a model.
 pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, ModelError> {
     let place = Place { file, text };
@@ -123,13 +126,7 @@ impl Place<'_> {
         }
     }
 
-    fn out_of_range<T>(
-        &self,
-        key: &'static str,
-        at: &Spanned<T>,
-        value: impl Display,
-        expected: String,
-    ) -> ModelError {
+    fn out_of_range<T>(&self, key: &'static str, at: &Spanned<T>, value: impl Display, expected: String) -> ModelError {
         let (line, _) = self.position(at.span().start);
         ModelError::OutOfRange { file: self.file.to_owned(), line, key, value: value.to_string(), expected }
     }
@@ -170,11 +167,7 @@ impl Place<'_> {
             let expected = "the document, or `assumed: <why>`".to_owned();
             return Err(self.out_of_range(key, &entry.source, "without a source", expected));
         }
-        Ok(Figure {
-            value: entry.value.into_inner(),
-            unit: entry.unit.into_inner(),
-            source: entry.source.into_inner(),
-        })
+        Ok(Figure { value: entry.value.into_inner(), unit: entry.unit.into_inner(), source: entry.source.into_inner() })
     }
 
     fn spread(
@@ -182,7 +175,7 @@ impl Place<'_> {
         [mean_key, max_key, sigma_key]: [&'static str; 3],
         [unit, sigma_unit]: [&'static str; 2],
         (least, most): (f64, f64),
-        (distribution, mean, max, sigma): (&Entry<Distribution>, Entry<f64>, Entry<f64>, Option<Entry<f64>>),
+        (distribution, mean, max, sigma): SpreadEntries<'_>,
     ) -> Result<Spread, ModelError> {
         let mean = self.checked(mean_key, unit, mean, least, most)?;
         let max = self.checked(max_key, unit, max, mean.value, most)?;

@@ -13,27 +13,32 @@ use crate::schedule::Residents;
 const USERS_PER_POLL: u32 = 500;
 
 /// A check under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Checking {
+    users: u32,
     next: u32,
     next_group: usize,
     done: Checked,
 }
 
 impl Checking {
-    /// Compares some of the first `users` residents; true when all are done.
+    /// A check of the residents that were signed in: the first `users` of them.
+    pub(super) fn begin(users: u32) -> Self {
+        Self { users, next: 0, next_group: 0, done: Checked::default() }
+    }
+
+    /// Compares some more of them; true when all are done.
     pub(super) fn go_on(
         &mut self,
         shard: &Shard,
         common: &Common,
         residents: &Residents,
-        users: u32,
         recorder: &Recorder,
         groups: &[GroupId],
         scratch: &mut Scratch,
     ) -> bool {
         for _ in 0..USERS_PER_POLL {
-            if self.next >= users {
+            if self.next >= self.users {
                 return true;
             }
             let user = residents.user(self.next);

@@ -93,7 +93,7 @@ impl Generator {
                 let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
                 Task::Point(Box::new(point))
             }
-            Order::Check => Task::Check(Checking::default()),
+            Order::Check => Task::Check(Checking::begin(self.signed_in)),
             Order::Calibrate => {
                 let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
                 let watchers = slots / u64::from(self.sizes.users);
@@ -142,16 +142,14 @@ impl Generator {
                 let counters = shard.counters();
                 let marks = Marks { delivered: counters.delivered, skipped: counters.skipped };
                 let requests = &mut self.requests;
-                let going = point.go_on(&mut self.publisher, &mut self.recorder, marks, |outgoing| {
-                    requests.publish(shard, outgoing)
-                });
-                match going {
+                match point.go_on(&mut self.publisher, marks, |outgoing| requests.publish(shard, outgoing)) {
                     Going::Working => None,
                     Going::Waiting(due_us) => Some(due_us),
-                    Going::Over(mut answer) => {
+                    Going::Over => {
+                        let mut answer = point.answer(&mut self.publisher, &mut self.recorder, marks);
                         (answer.shard_gap, answer.generator_gap) = self.rig.take();
                         answer.issued.refused += self.requests.refusals;
-                        self.end(Answer::Point(answer));
+                        self.end(Answer::Point(Box::new(answer)));
                         None
                     }
                 }
@@ -160,8 +158,7 @@ impl Generator {
                 let residents = *self.publisher.residents();
                 let (recorder, groups) = (&self.recorder, &self.groups);
                 let common = &self.seat.common;
-                let over =
-                    task.go_on(shard, common, &residents, self.signed_in, recorder, groups, &mut self.scratch);
+                let over = task.go_on(shard, common, &residents, recorder, groups, &mut self.scratch);
                 self.seat.show_progress(task.compared());
                 if over {
                     let checked = task.result(shard, recorder);
@@ -206,6 +203,7 @@ impl Generator {
 
 impl Frontend for Generator {
     fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll {
+        self.recorder.settle();
         let now_us = self.seat.common.clock.now_us();
         let measuring = matches!(&self.task, Task::Point(point) if point.is_measuring());
         let counters = shard.counters();
@@ -218,16 +216,13 @@ impl Frontend for Generator {
             self.end(Answer::Failed(reason));
         }
         self.send_again(shard);
-        let due_us = self.go_on(shard, now_us);
+        // Orders are looked for at least every nap, however far away the next publication is.
+        let due_us = self.go_on(shard, now_us).map(|due_us| due_us.min(now_us + NAP_US));
         let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now_us() };
         self.rig.leave(end_us, due_us);
         match due_us {
             None => Poll::WORKED,
-            // Orders are looked for at least every nap, however far away the next publication is.
-            Some(due_us) => Poll {
-                worked: false,
-                deadline: Some(now.after_micros(due_us.saturating_sub(now_us).min(NAP_US))),
-            },
+            Some(due_us) => Poll { worked: false, deadline: Some(now.after_micros(due_us.saturating_sub(now_us))) },
         }
     }
 
@@ -265,6 +260,7 @@ impl Frontend for Generator {
                 slot: note.slot.index(),
                 user: note.presentity.get() as u32,
                 first: note.first,
+                stamped: note.stamp.counter() as u32,
                 skipped: (!note.skipped_at_least).then_some(note.skipped),
             };
             self.recorder.note(&receipt, note.parts().filter_map(|(_, document)| document.map(Document::as_slice)));

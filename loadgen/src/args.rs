@@ -1,0 +1,201 @@
+//! The command line. Everything a person can ask for, with what it means and what it is when it is not said.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  loadgen                                   how much of a Lync pool's presence this machine carries, in under 2 minutes
+  loadgen --json result.json                the same, and for machines too
+  loadgen run --duration 30s                one pool at its own rate (about 89 publications a second)
+  loadgen run --speedup 100 --slo 5ms       a hundred times that; FAIL if the 99th percentile of `last` is over 5 ms
+  loadgen run --model plain --users 1000000 --shards 1 --document 32
+                                            what a subscription weighs: 80 million of them on one core
+  loadgen run --target null --speedup 1000  what the generator and the recorder cost without any engine
+  loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
+
+Latency of a publication is counted from the moment it was planned, for each watcher, to the moment the watcher was
+told it or anything newer. `first`, `median` and `last` are over all watchers of that publication.
+
+Exit code: 0 PASS, 1 FAIL, 2 the command line, the model or the machine does not allow the run.";
+
+/// Measures how much presence an engine carries, and how fast.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "loadgen", version, after_long_help = EXAMPLES, after_help = EXAMPLES)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    /// What to do; `capacity` if nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Verb>,
+    /// How.
+    #[command(flatten)]
+    pub flags: Flags,
+}
+
+/// What can be done.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Verb {
+    /// Publish at one rate for some time, and tell how it went
+    #[command(after_long_help = EXAMPLES)]
+    Run(Flags),
+    /// Search for the highest rate of publications that keeps the latency target (the default)
+    #[command(after_long_help = EXAMPLES)]
+    Capacity(Flags),
+}
+
+/// How a run is to be.
+#[derive(Args, Clone, Debug)]
+pub struct Flags {
+    /// The user model: lync-2013, plain, or the path of a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "lync-2013")]
+    pub model: String,
+
+    /// Users signed in [default: the model's]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=100_000_000))]
+    pub users: Option<u32>,
+
+    /// Contacts of a user in the mean [default: the model's]
+    #[arg(long, value_name = "MEAN", value_parser = number::<1, 65_536>)]
+    pub contacts: Option<f64>,
+
+    /// Endpoints of a user in the mean; each is a watcher [default: the model's]
+    #[arg(long, value_name = "MEAN", value_parser = number::<1, 64>)]
+    pub endpoints: Option<f64>,
+
+    /// The share of contacts that are watched here [default: the model's baseline, 1; Microsoft's text says 0.5]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub internal_share: Option<f64>,
+
+    /// Bytes of every document, 24 at least [default: as the model spreads them]
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(24..=1_048_576))]
+    pub document: Option<u32>,
+
+    /// Publications a second for `run` [default: the model's own for so many users]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub rate: Option<f64>,
+
+    /// How much faster than the model's users publish
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = rate)]
+    pub speedup: f64,
+
+    /// How long to measure, such as 500ms, 30s or 5m [default: 10s, and 8s for the last point of `capacity`]
+    #[arg(long, value_parser = duration)]
+    pub duration: Option<Duration>,
+
+    /// Shards, each on a core of its own [default: one for each CPU]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub shards: Option<u16>,
+
+    /// Everything random is drawn from it
+    #[arg(long, default_value = "1")]
+    pub seed: u64,
+
+    /// The target for the 99th percentile of `last` [default: 10ms for `capacity`; none for `run`]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub slo: Option<Duration>,
+
+    /// The most that may be skipped, as a share of what is told
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    pub skip_max: f64,
+
+    /// Write the report as JSON, too
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// What is measured
+    #[arg(long, value_enum, default_value_t = TargetName::Embedded)]
+    pub target: TargetName,
+}
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetName {
+    /// The engine, inside this process
+    Embedded,
+    /// No engine: a plain loop, which shows what the rig itself costs
+    Null,
+}
+
+impl TargetName {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Null => "null",
+        }
+    }
+}
+
+fn number<const MIN: u32, const MAX: u32>(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (f64::from(MIN)..=f64::from(MAX)).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("must be from {MIN} to {MAX}"))
+    }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.001..=1e8).contains(&value) { Ok(value) } else { Err("must be from 0.001 to 100 million".to_owned()) }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let (digits, of) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
+    let value: f64 = digits.trim().parse().map_err(|_| "not a share, such as 0.01 or 1%".to_owned())?;
+    if (0.0..=1.0).contains(&(value / of)) {
+        Ok(value / of)
+    } else {
+        Err("must be from 0 to 1, or 0% to 100%".to_owned())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let units = [("us", 1e-6), ("ms", 1e-3), ("min", 60.0), ("m", 60.0), ("s", 1.0), ("", 1.0)];
+    let found = units.iter().find_map(|(unit, seconds)| {
+        let digits = text.strip_suffix(unit)?.trim();
+        digits.parse::<f64>().ok().map(|value| value * seconds)
+    });
+    match found {
+        None => Err("not a time, such as 500ms, 30s or 5m".to_owned()),
+        Some(seconds) if (1e-6..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        Some(_) => Err("must be from 1us to 1440m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_go_with_and_without_a_verb() {
+        let plain = Cli::try_parse_from(["loadgen", "--users", "200"]).unwrap();
+        assert!(plain.command.is_none());
+        assert_eq!(plain.flags.users, Some(200));
+        let run = Cli::try_parse_from(["loadgen", "run", "--slo", "5ms"]).unwrap();
+        let Some(Verb::Run(flags)) = run.command else { panic!("a run") };
+        assert_eq!(flags.slo, Some(Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn times_and_shares_are_read_with_their_units() {
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("soon").is_err() && duration("0").is_err() && duration("nan").is_err());
+        assert_eq!((share("1%"), share("0.25")), (Ok(0.01), Ok(0.25)));
+        assert!(share("150%").is_err() && share("nan").is_err());
+        assert!(rate("0").is_err() && rate("nan").is_err() && rate("12.5").is_ok());
+        assert!(number::<1, 64>("65").is_err() && number::<1, 64>("1.9").is_ok());
+    }
+}

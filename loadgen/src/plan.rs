@@ -1,0 +1,412 @@
+//! The phases of a run, in their order: build, sign-in storm, points (warm-up and measure), drain and check.
+//!
+//! Runs on the main thread, which waits for the generators and merges what they say. The engine is built and signed in
+//! once, and every point of a search uses it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::args::TargetName;
+use crate::capacity;
+use crate::crew::{Answer, Checked, Crew, CrewError, CrewPlan, Order, SignIn};
+use crate::host::{self, ThreadTimes};
+use crate::point::{PointAnswer, PointOrder};
+use crate::population::{Population, Totals};
+use crate::progress::Progress;
+use crate::publisher::Issued;
+use crate::recorder::calibrate::RecorderCost;
+use crate::recorder::{Faults, Latency, Quantiles, Times};
+use crate::report::{Findings, Phase};
+use crate::settings::{Purpose, Settings};
+use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
+
+/// The time before a measurement, in which caches and rings come to what they are like under this rate.
+const WARM_UP_MAX: Duration = Duration::from_millis(500);
+
+/// Why a run broke off.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A generator.
+    #[error(transparent)]
+    Crew(#[from] CrewError),
+    /// The target.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+}
+
+/// One point, all shards together.
+#[derive(Clone, Debug)]
+pub struct PointResult {
+    /// What was asked for.
+    pub rate_per_s: f64,
+    /// What was measured: publications sent, over the time that took.
+    pub sent_per_s: f64,
+    /// Notes a second while it was measured.
+    pub notified_per_s: f64,
+    /// How long was measured.
+    pub measured_s: f64,
+    /// The publishers' counts.
+    pub issued: Issued,
+    /// First, median and last watcher.
+    pub latency: [Quantiles; 3],
+    /// How late publications were sent.
+    pub lag: Quantiles,
+    /// Elapsed between two polls when nothing had happened.
+    pub shard_gap: Quantiles,
+    /// Elapsed between two polls in any case.
+    pub generator_gap: Quantiles,
+    /// Notes delivered, until everybody was told.
+    pub delivered: u64,
+    /// Turns skipped in that time.
+    pub skipped: u64,
+    /// Notes over the whole point, warm-up included.
+    pub notes: u64,
+    /// Readings of the clock for them.
+    pub readings: u64,
+    /// The generators' own time over the whole point.
+    pub generator_ns: u64,
+    /// The loops' time over the whole point.
+    pub loops: LoopTimes,
+    /// All shards' time over the whole point.
+    pub elapsed_ns: u64,
+    /// What the scheduler says of the shards' threads.
+    pub threads: ThreadTimes,
+    /// The share of the machine that the hypervisor gave to others.
+    pub steal_share: f64,
+    /// Publications that not everybody was told in time.
+    pub unfinished: u64,
+    /// Broken promises up to here.
+    pub faults: Faults,
+    /// Whether the schedule was cut short.
+    pub cut: bool,
+}
+
+impl PointResult {
+    /// Skipped turns as a share of all that became due.
+    #[must_use]
+    pub fn skipped_share(&self) -> f64 {
+        let all = self.delivered + self.skipped;
+        if all == 0 { 0.0 } else { self.skipped as f64 / all as f64 }
+    }
+
+    /// The share of the shards' time in which they were ready to run and somebody else had their CPUs.
+    #[must_use]
+    pub fn preempted_share(&self) -> f64 {
+        self.threads.waited_ns as f64 / self.elapsed_ns.max(1) as f64
+    }
+
+    /// The loops' time that was spent on a CPU, as a share of what they took on the wall. The loops cannot see when
+    /// they are pushed from their CPUs; the scheduler can.
+    #[must_use]
+    pub fn on_cpu_share(&self) -> f64 {
+        let awake_ns = (self.loops.work_ns + self.loops.spin_ns) as f64;
+        if self.threads.ran_ns == 0 || awake_ns == 0.0 {
+            return 1.0;
+        }
+        (self.threads.ran_ns as f64 / awake_ns).min(1.0)
+    }
+
+    /// The share of the shards' time in which they worked.
+    #[must_use]
+    pub fn busy_share(&self) -> f64 {
+        self.loops.work_ns as f64 * self.on_cpu_share() / self.elapsed_ns.max(1) as f64
+    }
+}
+
+/// Runs everything. Set `interrupted` to end early.
+///
+/// # Errors
+/// A target that does not start, or a generator that breaks off. A run that merely went badly is no error: the
+/// findings say so.
+pub fn run(settings: &Settings, interrupted: &Arc<AtomicBool>) -> Result<Findings, RunError> {
+    let mut session = Session::start(settings, interrupted)?;
+    let measured = session.measure();
+    session.progress.end();
+    let Session { target, .. } = session;
+    let stopped = target.stop();
+    let findings = measured?;
+    stopped?;
+    Ok(findings)
+}
+
+/// A run under way.
+pub struct Session<'a> {
+    settings: &'a Settings,
+    interrupted: &'a AtomicBool,
+    crew: Crew,
+    target: Box<dyn Target>,
+    totals: Totals,
+    progress: Progress,
+    phases: Vec<Phase>,
+    points: u64,
+}
+
+impl<'a> Session<'a> {
+    fn start(settings: &'a Settings, interrupted: &'a Arc<AtomicBool>) -> Result<Self, RunError> {
+        let population = Population::new(settings.traits.clone());
+        let totals = population.totals();
+        let users = settings.traits.users;
+        let sizes = Sizes {
+            subscriptions: totals.subscriptions,
+            watchers: totals.watchers,
+            document_bytes_max: settings.traits.document.max().ceil() as u32,
+            document_bytes: (totals.document_bytes / u64::from(users)) as u32,
+            users,
+            seed: settings.traits.seed,
+        };
+        let (crew, seats) = Crew::assemble(CrewPlan {
+            population,
+            shards: settings.shards,
+            batch: settings.model.sign_in_batch.value as usize,
+            category_shares: settings.model.category_shares.value.clone(),
+            cut: Arc::clone(interrupted),
+        });
+        let target = match settings.target {
+            TargetName::Embedded => targets::start_embedded(seats, &sizes)?,
+            TargetName::Null => targets::start_null(seats, &sizes)?,
+        };
+        let progress = Progress::new();
+        Ok(Self { settings, interrupted, crew, target, totals, progress, phases: Vec::new(), points: 0 })
+    }
+
+    fn measure(&mut self) -> Result<Findings, RunError> {
+        self.build()?;
+        let sign_in = self.sign_in()?;
+        let mut search = None;
+        let mut point = None;
+        if !sign_in.cut {
+            match self.settings.purpose {
+                Purpose::Run => {
+                    let rate = self.settings.rate_per_s;
+                    point = Some(self.point("measure", rate, self.settings.duration, None)?);
+                }
+                Purpose::Capacity => {
+                    let found = capacity::search(self)?;
+                    point = found.best.clone();
+                    search = Some(found);
+                }
+            }
+        }
+        let checked = self.check()?;
+        let recorder = self.calibrate()?;
+        Ok(Findings {
+            totals: self.totals,
+            sign_in,
+            point,
+            search,
+            checked,
+            recorder,
+            phases: std::mem::take(&mut self.phases),
+            presentities_watched: self.presentities_watched(),
+            cut: self.is_cut(),
+        })
+    }
+
+    /// What the run is to be.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        self.settings
+    }
+
+    /// Whether somebody wants it to end.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn build(&mut self) -> Result<(), RunError> {
+        let users = u64::from(self.settings.traits.users);
+        let answers = self.phase("build", users, "documents", |_| Order::Build)?;
+        let documents: u64 =
+            answers.iter().map(|answer| if let Answer::Built(count) = answer { *count } else { 0 }).sum();
+        let bytes = self.totals.document_bytes as f64;
+        self.note(&[("documents", documents as f64), ("document_bytes", bytes)]);
+        Ok(())
+    }
+
+    fn sign_in(&mut self) -> Result<SignIn, RunError> {
+        let subscriptions = self.totals.subscriptions;
+        let answers = self.phase("sign-in", subscriptions, "subscriptions", |_| Order::SignIn)?;
+        let mut sum = SignIn::default();
+        for answer in answers {
+            if let Answer::SignedIn(part) = answer {
+                sum.watchers += part.watchers;
+                sum.subscriptions += part.subscriptions;
+                sum.generator_ns += part.generator_ns;
+                sum.engine_ns += part.engine_ns;
+                sum.cut |= part.cut;
+            }
+        }
+        let seconds = self.phases.last().map_or(0.0, |phase| phase.seconds);
+        let shards = self.settings.shards as f64;
+        let subscriptions = sum.subscriptions as f64;
+        // What the generators' own work took is taken off the whole, shared among the shards.
+        let engine_s = (seconds - sum.generator_ns as f64 / 1e9 / shards).max(1e-9);
+        self.note(&[
+            ("watchers", sum.watchers as f64),
+            ("subscriptions", subscriptions),
+            ("subscriptions_per_s", subscriptions / seconds),
+            ("subscriptions_per_s_engine", subscriptions / engine_s),
+            ("draw_ns_per_subscription", sum.generator_ns as f64 / subscriptions.max(1.0)),
+            ("subscribe_ns_per_subscription", sum.engine_ns as f64 / subscriptions.max(1.0)),
+        ]);
+        Ok(sum)
+    }
+
+    /// One point of a measurement.
+    ///
+    /// # Errors
+    /// A generator that breaks off.
+    pub fn point(
+        &mut self,
+        name: &str,
+        rate_per_s: f64,
+        measure: Duration,
+        give_up_lag: Option<Duration>,
+    ) -> Result<PointResult, RunError> {
+        let clock = self.crew.common().clock;
+        let warm_up = (measure / 2).min(WARM_UP_MAX);
+        // A moment later than now, so that all shards begin together.
+        let from_us = clock.now_us() + 2_000;
+        let measure_from_us = from_us + warm_up.as_micros() as u64;
+        self.points += 1;
+        let order = PointOrder {
+            rate_per_s: rate_per_s / self.settings.shards as f64,
+            from_us,
+            measure_from_us,
+            end_us: measure_from_us + measure.as_micros() as u64,
+            seed: self.settings.traits.seed ^ self.points.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64),
+        };
+        let before = self.target.loop_times();
+        let steal_before = host::steal();
+        let begin = Instant::now();
+        let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
+        self.progress.begin(&label, (warm_up + measure).as_millis() as u64, "ms");
+        let progress = &self.progress;
+        let answers =
+            self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
+        let loops = self.target.loop_times().since(&before);
+        let mut result = merge(rate_per_s, &order, answers, loops);
+        let steal = host::steal();
+        result.steal_share =
+            steal.0.saturating_sub(steal_before.0) as f64 / steal.1.saturating_sub(steal_before.1).max(1) as f64;
+        self.phases.push(Phase::new(name, begin.elapsed().as_secs_f64()));
+        self.note(&[
+            ("rate_per_s", rate_per_s),
+            ("warm_up_s", warm_up.as_secs_f64()),
+            ("sent_per_s", result.sent_per_s),
+            ("notified_per_s", result.notified_per_s),
+            ("last_p99_us", result.latency[2].p99 as f64),
+            ("skipped_share", result.skipped_share()),
+            ("busy_share", result.busy_share()),
+            ("preempted_share", result.preempted_share()),
+        ]);
+        Ok(result)
+    }
+
+    fn check(&mut self) -> Result<Checked, RunError> {
+        let answers = self.phase("drain and check", self.totals.subscriptions, "subscriptions", |_| Order::Check)?;
+        let mut sum = Checked::default();
+        for answer in answers {
+            if let Answer::Checked(part) = answer {
+                sum.add(&part);
+            }
+        }
+        self.note(&[("compared", sum.compared as f64), ("lost", sum.lost as f64)]);
+        Ok(sum)
+    }
+
+    fn calibrate(&mut self) -> Result<RecorderCost, RunError> {
+        let answers = self.phase("calibrate recorder", 0, "", |_| Order::Calibrate)?;
+        let costs: Vec<_> = answers
+            .into_iter()
+            .filter_map(|answer| if let Answer::Calibrated(cost) = answer { Some(cost) } else { None })
+            .collect();
+        let mean = |of: fn(&RecorderCost) -> f64| costs.iter().map(of).sum::<f64>() / costs.len().max(1) as f64;
+        let cost = RecorderCost { note_ns: mean(|cost| cost.note_ns), reading_ns: mean(|cost| cost.reading_ns) };
+        self.note(&[("note_ns", cost.note_ns), ("reading_ns", cost.reading_ns)]);
+        Ok(cost)
+    }
+
+    fn phase(
+        &mut self,
+        name: &'static str,
+        total: u64,
+        unit: &str,
+        order: impl Fn(usize) -> Order,
+    ) -> Result<Vec<Answer>, RunError> {
+        self.progress.begin(name, total, unit);
+        let begin = Instant::now();
+        let progress = &self.progress;
+        let answers = self.crew.ask(name, order, |done| progress.show(done))?;
+        self.phases.push(Phase::new(name, begin.elapsed().as_secs_f64()));
+        Ok(answers)
+    }
+
+    /// Adds figures to the last phase.
+    fn note(&mut self, figures: &[(&'static str, f64)]) {
+        if let Some(phase) = self.phases.last_mut() {
+            phase.figures.extend(figures.iter().copied());
+        }
+    }
+
+    fn presentities_watched(&self) -> u64 {
+        self.crew.common().watchers.iter().filter(|watchers| watchers.load(Ordering::Relaxed) != 0).count() as u64
+    }
+}
+
+fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopTimes) -> PointResult {
+    let parts: Vec<PointAnswer> = answers
+        .into_iter()
+        .filter_map(|answer| if let Answer::Point(part) = answer { Some(*part) } else { None })
+        .collect();
+    let (mut latency, mut issued, mut faults) = (Latency::default(), Issued::default(), Faults::default());
+    let (mut lag, mut shard_gap, mut generator_gap) = (Times::new(), Times::new(), Times::new());
+    for part in &parts {
+        latency.merge(&part.latency);
+        lag.merge(&part.lag);
+        shard_gap.merge(&part.shard_gap);
+        generator_gap.merge(&part.generator_gap);
+        faults.add(&part.tally.faults);
+        issued.planned += part.issued.planned;
+        issued.sent += part.issued.sent;
+        issued.refused += part.issued.refused;
+        issued.held += part.issued.held;
+        issued.unwatched += part.issued.unwatched;
+        issued.opened += part.issued.opened;
+        issued.target_ns += part.issued.target_ns;
+        issued.last_sent_us = issued.last_sent_us.max(part.issued.last_sent_us);
+    }
+    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(order.end_us, u64::min);
+    let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.measure_from_us).max(1);
+    let sum = |of: fn(&PointAnswer) -> u64| parts.iter().map(of).sum::<u64>();
+    let notified = |part: &PointAnswer| part.window_delivered as f64 * 1e6 / part.window_us.max(1) as f64;
+    PointResult {
+        rate_per_s,
+        sent_per_s: issued.sent as f64 * 1e6 / sending_us as f64,
+        notified_per_s: parts.iter().map(notified).sum(),
+        measured_s: end_us.saturating_sub(order.measure_from_us) as f64 / 1e6,
+        issued,
+        latency: [latency.first.quantiles(), latency.median.quantiles(), latency.last.quantiles()],
+        lag: lag.quantiles(),
+        shard_gap: shard_gap.quantiles(),
+        generator_gap: generator_gap.quantiles(),
+        delivered: sum(|part| part.delivered),
+        skipped: sum(|part| part.skipped),
+        notes: sum(|part| part.tally.notes),
+        readings: sum(|part| part.tally.readings),
+        generator_ns: sum(|part| part.generator_ns),
+        loops,
+        elapsed_ns: sum(|part| part.elapsed_us) * 1_000,
+        threads: ThreadTimes { ran_ns: sum(|part| part.thread.ran_ns), waited_ns: sum(|part| part.thread.waited_ns) },
+        steal_share: 0.0,
+        unfinished: sum(|part| part.unfinished),
+        faults,
+        cut: parts.iter().any(|part| part.cut_at_us.is_some()),
+    }
+}

@@ -1,0 +1,285 @@
+//! What a run comes to: one structure, shown to people by [`screen`] and to machines by [`json`].
+//!
+//! Made once, at the end, on the main thread. The names of its fields are the schema of the JSON form; fields may be
+//! added to a schema, but none may change its meaning.
+
+pub mod json;
+mod schema;
+pub mod screen;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+pub use schema::{
+    Books, Capacity, CapacityPoint, Config, Cost, FaultCounts, Generator, LatencyUs, Noise, Notifications,
+    Publications, Report, RigUs,
+};
+
+use crate::capacity::Search;
+use crate::crew::{Checked, SignIn};
+use crate::plan::PointResult;
+use crate::population::Totals;
+use crate::recorder::Faults;
+use crate::recorder::calibrate::RecorderCost;
+use crate::settings::{Purpose, Settings};
+use crate::verdict::{self, LimitedBy, Shares};
+
+/// Users of the pool that capacity is counted in.
+const POOL_USERS: f64 = 80_000.0;
+
+/// Everything a run found out.
+#[derive(Debug)]
+pub struct Findings {
+    /// Sums over the population.
+    pub totals: Totals,
+    /// The sign-in storm.
+    pub sign_in: SignIn,
+    /// The point that the report is about: the rate of `run`, the best one of `capacity`.
+    pub point: Option<PointResult>,
+    /// The search of `capacity`.
+    pub search: Option<Search>,
+    /// The final check.
+    pub checked: Checked,
+    /// What the recorder costs.
+    pub recorder: RecorderCost,
+    /// The phases.
+    pub phases: Vec<Phase>,
+    /// Presentities with at least one watcher.
+    pub presentities_watched: u64,
+    /// Whether it was cut short.
+    pub cut: bool,
+}
+
+/// One phase of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    /// What it is called.
+    pub name: String,
+    /// How long it took.
+    pub seconds: f64,
+    /// What else there is to say.
+    #[serde(flatten)]
+    pub figures: BTreeMap<&'static str, f64>,
+}
+
+impl Phase {
+    /// A phase without further figures.
+    #[must_use]
+    pub fn new(name: &str, seconds: f64) -> Self {
+        Self { name: name.to_owned(), seconds, figures: BTreeMap::new() }
+    }
+}
+
+impl Report {
+    /// Puts the report together.
+    #[must_use]
+    pub fn new(settings: &Settings, findings: Findings) -> Self {
+        let reasons = verdict::of_run(&findings, settings);
+        let point = findings.point.as_ref();
+        let capacity = match settings.purpose {
+            Purpose::Run => None,
+            Purpose::Capacity => Some(capacity(settings, &findings)),
+        };
+        let limit = limit(settings, &findings, capacity.as_ref());
+        let checked = &findings.checked;
+        Self {
+            schema: 1,
+            verdict: if reasons.is_empty() { "PASS" } else { "FAIL" },
+            reasons,
+            cut_short: findings.cut,
+            limited_by: limit.as_ref().map(|limit| limit.what),
+            limited_by_evidence: limit.map(|limit| limit.evidence),
+            command: settings.command.clone(),
+            commit: env!("FANFARE_COMMIT"),
+            host: settings.host.clone(),
+            config: config(settings, &findings),
+            publications: point.map_or_else(Publications::default, |point| Publications {
+                planned: point.issued.planned,
+                sent: point.issued.sent,
+                refused: point.issued.refused,
+                absorbed: checked.absorbed,
+                held: point.issued.held,
+                unwatched: point.issued.unwatched,
+                unfinished: point.unfinished,
+                rate_per_s: round(point.sent_per_s, 1),
+            }),
+            notifications: Notifications {
+                delivered: point.map_or(0, |point| point.delivered),
+                skipped: point.map_or(0, |point| point.skipped),
+                skipped_share: point.map_or(0.0, |point| round(point.skipped_share(), 6)),
+                repeated: checked.faults.repeated,
+                cancelled: checked.cancelled,
+                pending: checked.pending,
+                lost: checked.lost,
+                rate_per_s: point.map_or(0.0, |point| round(point.notified_per_s, 1)),
+            },
+            latency_us: point.map_or_else(LatencyUs::default, |point| {
+                let [first, median, last] = point.latency;
+                LatencyUs { first, median, last }
+            }),
+            rig: point.map_or_else(RigUs::default, |point| RigUs {
+                shard_gap_us: point.shard_gap,
+                generator_gap_us: point.generator_gap,
+                generator_lag_us: point.lag,
+            }),
+            noise: point.map_or_else(Noise::default, |point| Noise {
+                preempted_share: round(point.preempted_share(), 4),
+                steal_share: round(point.steal_share, 4),
+            }),
+            generator: point.map_or_else(Generator::default, |point| {
+                let shares = Shares::of(point, &findings.recorder);
+                Generator { busy: round(shares.rig_share(), 4), cpu_s: round(shares.generator_ns / 1e9, 4) }
+            }),
+            cost: cost(&findings),
+            books: Books {
+                owed_gross: checked.owed,
+                owed: checked.owed - checked.filtered,
+                delivered: checked.delivered,
+                skipped: checked.skipped,
+                cancelled: checked.cancelled,
+                filtered: checked.filtered,
+                pending: checked.pending,
+                balanced: checked.identity_holds(),
+                compared: checked.compared,
+            },
+            faults: fault_counts(&checked.faults),
+            phases: findings.phases,
+            capacity,
+        }
+    }
+
+    /// Whether it is a PASS.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.reasons.is_empty()
+    }
+}
+
+fn config(settings: &Settings, findings: &Findings) -> Config {
+    let users = settings.traits.users;
+    let totals = &findings.totals;
+    Config {
+        purpose: match settings.purpose {
+            Purpose::Run => "run",
+            Purpose::Capacity => "capacity",
+        },
+        target: settings.target.as_str(),
+        model: settings.model.name.clone(),
+        users,
+        watchers: findings.sign_in.watchers,
+        subscriptions: findings.sign_in.subscriptions,
+        shards: settings.shards,
+        seed: settings.traits.seed,
+        duration_s: settings.duration.as_secs_f64(),
+        rate_per_s: round(settings.rate_per_s, 3),
+        slo_us: settings.slo.map(|slo| slo.as_micros() as u64),
+        skip_max: settings.skip_max,
+        document_bytes: totals.document_bytes / u64::from(users),
+        contacts_mean: round(totals.subscriptions as f64 / totals.watchers.max(1) as f64, 2),
+        internal_share: settings.traits.internal_share,
+        endpoints_per_user: round(totals.watchers as f64 / f64::from(users), 3),
+        categories: settings.model.categories.value.len(),
+    }
+}
+
+fn cost(findings: &Findings) -> Cost {
+    let checked = &findings.checked;
+    let subscriptions = findings.sign_in.subscriptions.max(1) as f64;
+    let memory = Cost {
+        engine_bytes: checked.engine_bytes,
+        document_bytes: checked.document_bytes,
+        bytes_per_subscription: round(checked.engine_bytes as f64 / subscriptions, 2),
+        bytes_per_subscription_without_documents: round(
+            (checked.engine_bytes - checked.document_bytes.min(checked.engine_bytes)) as f64 / subscriptions,
+            2,
+        ),
+        bytes_per_topic: round(checked.engine_bytes as f64 / checked.topics.max(1) as f64, 1),
+        topics: checked.topics,
+        shards_per_topic: round(checked.topics as f64 / findings.presentities_watched.max(1) as f64, 3),
+        ..Cost::default()
+    };
+    let Some(point) = &findings.point else { return memory };
+    let shares = Shares::of(point, &findings.recorder);
+    let notes = point.notes.max(1) as f64;
+    Cost {
+        engine_cpu_s: round(shares.engine_ns / 1e9, 4),
+        recorder_cpu_s: round(shares.recorder_ns / 1e9, 4),
+        generator_cpu_s: round(shares.generator_ns / 1e9, 4),
+        spin_cpu_s: round(shares.spin_ns / 1e9, 4),
+        elapsed_cpu_s: round(shares.elapsed_ns / 1e9, 4),
+        cpu_ns_per_notification: round(shares.engine_ns / notes, 1),
+        recorder_ns_per_notification: round(shares.recorder_ns / notes, 1),
+        ..memory
+    }
+}
+
+fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
+    let nothing = Search::default();
+    let search = findings.search.as_ref().unwrap_or(&nothing);
+    let rate = findings.point.as_ref().map_or(0.0, |point| point.sent_per_s);
+    let users_by_rate = rate * 3600.0 / settings.publications_per_hour;
+    let engine_bytes = findings.checked.engine_bytes as f64;
+    let users_by_memory = (engine_bytes > 0.0)
+        .then(|| settings.host.memory_bytes as f64 / (engine_bytes / f64::from(settings.traits.users)));
+    let users = users_by_memory.map_or(users_by_rate, |by_memory| by_memory.min(users_by_rate));
+    let limit = search.limit.as_ref().map(|point| verdict::limit_of_point(point, &findings.recorder, settings));
+    Capacity {
+        publications_per_s: round(rate, 1),
+        notifications_per_s: findings.point.as_ref().map_or(0.0, |point| round(point.notified_per_s, 1)),
+        users_by_rate: users_by_rate as u64,
+        users_by_memory: users_by_memory.map(|users| users as u64),
+        // Downwards: nobody runs nine tenths of what a report rounded up.
+        lync_pools: (users / POOL_USERS * 10.0).floor() / 10.0,
+        rate_limited_by: limit.as_ref().map(|limit| limit.what),
+        rate_limited_by_evidence: limit.map(|limit| limit.evidence),
+        own_rate_per_s: round(settings.rate_per_s, 1),
+        own_rate_last_us: search.own.as_ref().map(|point| point.latency[2]),
+        points: search
+            .points
+            .iter()
+            .map(|tried| CapacityPoint {
+                rate_per_s: round(tried.rate_per_s, 1),
+                sent_per_s: round(tried.sent_per_s, 1),
+                last_p99_us: tried.last_p99_us,
+                skipped_share: round(tried.skipped_share, 6),
+                passed: tried.reasons.is_empty(),
+                reasons: tried.reasons.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// What kept the run from more: nothing if nothing was asked that it could not do.
+fn limit(settings: &Settings, findings: &Findings, capacity: Option<&Capacity>) -> Option<LimitedBy> {
+    let Some(capacity) = capacity else {
+        let point = findings.point.as_ref()?;
+        let failed = !verdict::of_point(point, settings).is_empty();
+        return failed.then(|| verdict::limit_of_point(point, &findings.recorder, settings));
+    };
+    if let Some(by_memory) = capacity.users_by_memory
+        && by_memory < capacity.users_by_rate
+    {
+        let evidence = format!(
+            "{} of memory at {} a user carry {} users; the rate alone would carry {}",
+            screen::bytes(settings.host.memory_bytes as f64),
+            screen::bytes(findings.checked.engine_bytes as f64 / f64::from(settings.traits.users)),
+            screen::grouped(by_memory),
+            screen::grouped(capacity.users_by_rate)
+        );
+        return Some(LimitedBy { what: "memory", evidence });
+    }
+    let (what, evidence) = (capacity.rate_limited_by?, capacity.rate_limited_by_evidence.clone()?);
+    Some(LimitedBy { what, evidence })
+}
+
+fn fault_counts(faults: &Faults) -> FaultCounts {
+    let Faults { backwards, repeated, untrue, stateless, miscounted, stray } = *faults;
+    FaultCounts { backwards, repeated, untrue, stateless, miscounted, stray }
+}
+
+/// Digits that mean nothing are left out.
+fn round(number: f64, digits: i32) -> f64 {
+    let scale = 10f64.powi(digits);
+    (number * scale).round() / scale
+}

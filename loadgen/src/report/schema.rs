@@ -1,0 +1,187 @@
+//! The schema of the report, number 1: every field is a key of the JSON form.
+//!
+//! Fields may be added to a schema; what a field means never changes.
+
+use serde::Serialize;
+
+use super::Phase;
+use crate::host::Host;
+use crate::recorder::Quantiles;
+
+/// The report.
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
+pub struct Report {
+    pub schema: u32,
+    pub verdict: &'static str,
+    pub reasons: Vec<String>,
+    pub cut_short: bool,
+    pub limited_by: Option<&'static str>,
+    pub limited_by_evidence: Option<String>,
+    pub command: String,
+    pub commit: &'static str,
+    pub host: Host,
+    pub config: Config,
+    pub publications: Publications,
+    pub notifications: Notifications,
+    pub latency_us: LatencyUs,
+    pub rig: RigUs,
+    pub noise: Noise,
+    pub generator: Generator,
+    pub cost: Cost,
+    pub books: Books,
+    pub faults: FaultCounts,
+    pub phases: Vec<Phase>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<Capacity>,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Config {
+    pub purpose: &'static str,
+    pub target: &'static str,
+    pub model: String,
+    pub users: u32,
+    pub watchers: u64,
+    pub subscriptions: u64,
+    pub shards: usize,
+    pub seed: u64,
+    pub duration_s: f64,
+    pub rate_per_s: f64,
+    pub slo_us: Option<u64>,
+    pub skip_max: f64,
+    pub document_bytes: u64,
+    pub contacts_mean: f64,
+    pub internal_share: f64,
+    pub endpoints_per_user: f64,
+    pub categories: usize,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Publications {
+    pub planned: u64,
+    pub sent: u64,
+    pub refused: u64,
+    pub absorbed: u64,
+    pub held: u64,
+    pub unwatched: u64,
+    pub unfinished: u64,
+    pub rate_per_s: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Notifications {
+    pub delivered: u64,
+    pub skipped: u64,
+    pub skipped_share: f64,
+    pub repeated: u64,
+    pub cancelled: u64,
+    pub pending: u64,
+    pub lost: u64,
+    pub rate_per_s: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct LatencyUs {
+    pub first: Quantiles,
+    pub median: Quantiles,
+    pub last: Quantiles,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct RigUs {
+    pub shard_gap_us: Quantiles,
+    pub generator_gap_us: Quantiles,
+    pub generator_lag_us: Quantiles,
+}
+
+/// Shares of the shards' time in which others had their CPUs: in this system, and in others on the same machine.
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Noise {
+    pub preempted_share: f64,
+    pub steal_share: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Generator {
+    pub busy: f64,
+    pub cpu_s: f64,
+}
+
+#[derive(Debug, Default, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Cost {
+    pub engine_cpu_s: f64,
+    pub recorder_cpu_s: f64,
+    pub generator_cpu_s: f64,
+    pub spin_cpu_s: f64,
+    pub elapsed_cpu_s: f64,
+    pub cpu_ns_per_notification: f64,
+    pub recorder_ns_per_notification: f64,
+    pub engine_bytes: u64,
+    pub document_bytes: u64,
+    pub bytes_per_subscription: f64,
+    pub bytes_per_subscription_without_documents: f64,
+    pub bytes_per_topic: f64,
+    pub topics: u64,
+    pub shards_per_topic: f64,
+}
+
+/// The whole run's books, since the engine's start (C3).
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Books {
+    pub owed_gross: u64,
+    pub owed: u64,
+    pub delivered: u64,
+    pub skipped: u64,
+    pub cancelled: u64,
+    pub filtered: u64,
+    pub pending: u64,
+    pub balanced: bool,
+    pub compared: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct FaultCounts {
+    pub backwards: u64,
+    pub repeated: u64,
+    pub untrue: u64,
+    pub stateless: u64,
+    pub miscounted: u64,
+    pub stray: u64,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Capacity {
+    pub publications_per_s: f64,
+    pub notifications_per_s: f64,
+    pub users_by_rate: u64,
+    pub users_by_memory: Option<u64>,
+    pub lync_pools: f64,
+    pub rate_limited_by: Option<&'static str>,
+    pub rate_limited_by_evidence: Option<String>,
+    pub own_rate_per_s: f64,
+    pub own_rate_last_us: Option<Quantiles>,
+    pub points: Vec<CapacityPoint>,
+}
+
+#[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct CapacityPoint {
+    pub rate_per_s: f64,
+    pub sent_per_s: f64,
+    pub last_p99_us: u64,
+    pub skipped_share: f64,
+    pub passed: bool,
+    pub reasons: Vec<String>,
+}

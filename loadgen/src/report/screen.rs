@@ -1,0 +1,305 @@
+//! The report for people: one screen that can be read from top to bottom.
+
+use std::fmt::Write;
+
+use super::Report;
+use crate::recorder::Quantiles;
+
+/// The report as text.
+#[must_use]
+pub fn render(report: &Report) -> String {
+    let mut page = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_all(&mut page, report);
+    page
+}
+
+fn write_all(page: &mut String, report: &Report) -> std::fmt::Result {
+    machine(page, report)?;
+    population(page, report)?;
+    phases(page, report)?;
+    if report.publications.planned != 0 {
+        traffic(page, report)?;
+        latency(page, report)?;
+        cost(page, report)?;
+    }
+    truth(page, report)?;
+    if report.capacity.is_some() {
+        capacity(page, report)?;
+    }
+    verdict(page, report)
+}
+
+fn machine(page: &mut String, report: &Report) -> std::fmt::Result {
+    let host = &report.host;
+    writeln!(
+        page,
+        "\nMachine      {}, {} CPUs, {}, Linux {}",
+        host.cpu,
+        host.cores,
+        bytes(host.memory_bytes as f64),
+        host.kernel
+    )?;
+    let config = &report.config;
+    writeln!(
+        page,
+        "Target       {}, {} shard{}, {} runtime, commit {}, seed {}",
+        if config.target == "null" { "none (a plain loop)" } else { "embedded engine" },
+        config.shards,
+        plural(config.shards as u64),
+        host.runtime,
+        report.commit,
+        config.seed
+    )
+}
+
+fn population(page: &mut String, report: &Report) -> std::fmt::Result {
+    let config = &report.config;
+    writeln!(
+        page,
+        "Population   {}: {} users, {} watchers, {} subscriptions ({} contacts in the mean), documents of {}, {} categor{}",
+        config.model,
+        grouped(config.users.into()),
+        grouped(config.watchers),
+        grouped(config.subscriptions),
+        config.contacts_mean,
+        bytes(config.document_bytes as f64),
+        config.categories,
+        if config.categories == 1 { "y" } else { "ies" }
+    )
+}
+
+fn phases(page: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(page, "\nPhases")?;
+    for phase in &report.phases {
+        let figure = |name: &str| phase.figures.get(name).copied();
+        let mut says = String::new();
+        if let (Some(whole), Some(engine)) = (figure("subscriptions_per_s"), figure("subscriptions_per_s_engine")) {
+            write!(says, "{} subscriptions/s, {} by the engine alone", count(whole), count(engine))?;
+        } else if let (Some(sent), Some(last)) = (figure("sent_per_s"), figure("last_p99_us")) {
+            let notified = figure("notified_per_s").unwrap_or(0.0);
+            let skipped = 100.0 * figure("skipped_share").unwrap_or(0.0);
+            write!(
+                says,
+                "{:>9} publications/s, {:>10} notifications/s, last p99 {:>9}, skipped {skipped:.2} %",
+                count(sent),
+                count(notified),
+                micros(last as u64)
+            )?;
+        } else if let Some(compared) = figure("compared") {
+            write!(says, "{} subscriptions compared with the truth", count(compared))?;
+        } else if let Some(documents) = figure("documents") {
+            write!(says, "{} documents published", count(documents))?;
+        } else if let Some(note) = figure("note_ns") {
+            write!(says, "{note:.0} ns a note, {:.0} ns a reading of the clock", figure("reading_ns").unwrap_or(0.0))?;
+        }
+        writeln!(page, "  {:<20} {:>7.2} s  {says}", phase.name, phase.seconds)?;
+    }
+    Ok(())
+}
+
+fn traffic(page: &mut String, report: &Report) -> std::fmt::Result {
+    let (sent, told) = (&report.publications, &report.notifications);
+    writeln!(page, "\nTraffic")?;
+    writeln!(
+        page,
+        "  publications   {}/s: {} planned, {} sent, {} refused and sent later, {} of users without a watcher",
+        count(sent.rate_per_s),
+        grouped(sent.planned),
+        grouped(sent.sent),
+        grouped(sent.refused),
+        grouped(sent.unwatched)
+    )?;
+    writeln!(
+        page,
+        "  notifications  {}/s: {} delivered, {} skipped for a newer state ({:.3} %)",
+        count(told.rate_per_s),
+        grouped(told.delivered),
+        grouped(told.skipped),
+        100.0 * told.skipped_share
+    )
+}
+
+fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
+    writeln!(
+        page,
+        "\n{:<32}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "Latency from plan to watcher", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    let latency = &report.latency_us;
+    quantiles(page, "first watcher", &latency.first)?;
+    quantiles(page, "median watcher", &latency.median)?;
+    quantiles(page, "last watcher", &latency.last)?;
+    writeln!(page, "Noise of the rig")?;
+    let rig = &report.rig;
+    quantiles(page, "shard stood still, idle", &rig.shard_gap_us)?;
+    quantiles(page, "generator not called", &rig.generator_gap_us)?;
+    quantiles(page, "publication sent late", &rig.generator_lag_us)?;
+    writeln!(
+        page,
+        "  {:<30}{:>9.1} % of the shards' time; the hypervisor had {:.1} %",
+        "others had the CPUs",
+        100.0 * report.noise.preempted_share,
+        100.0 * report.noise.steal_share
+    )
+}
+
+fn quantiles(page: &mut String, name: &str, of: &Quantiles) -> std::fmt::Result {
+    write!(page, "  {name:<30}")?;
+    for value in [of.p50, of.p90, of.p99, of.p999, of.max] {
+        write!(page, "{:>10}", if of.count == 0 { "-".to_owned() } else { micros(value) })?;
+    }
+    writeln!(page)
+}
+
+fn cost(page: &mut String, report: &Report) -> std::fmt::Result {
+    let cost = &report.cost;
+    let share = |seconds: f64| 100.0 * seconds / cost.elapsed_cpu_s.max(1e-9);
+    writeln!(page, "\nCost")?;
+    writeln!(
+        page,
+        "  CPU            {} {:.0} % ({:.0} ns a notification), recorder {:.0} %, generator {:.0} %, spinning {:.0} %",
+        if report.config.target == "null" { "loop" } else { "engine" },
+        share(cost.engine_cpu_s),
+        cost.cpu_ns_per_notification,
+        share(cost.recorder_cpu_s),
+        share(cost.generator_cpu_s),
+        share(cost.spin_cpu_s)
+    )?;
+    if cost.engine_bytes != 0 {
+        writeln!(
+            page,
+            "  memory         engine {}, of which documents {}; {} B a subscription ({} B without documents)",
+            bytes(cost.engine_bytes as f64),
+            bytes(cost.document_bytes as f64),
+            cost.bytes_per_subscription,
+            cost.bytes_per_subscription_without_documents
+        )?;
+        writeln!(
+            page,
+            "  topics         {}, {} shards for each presentity that is watched",
+            grouped(cost.topics),
+            cost.shards_per_topic
+        )?;
+    }
+    Ok(())
+}
+
+fn truth(page: &mut String, report: &Report) -> std::fmt::Result {
+    let books = &report.books;
+    let faults = &report.faults;
+    writeln!(page, "\nTruth")?;
+    writeln!(
+        page,
+        "  lost           {} of {} subscriptions",
+        grouped(report.notifications.lost),
+        grouped(books.compared)
+    )?;
+    writeln!(
+        page,
+        "  books          {} owed {} {} delivered + {} skipped + {} cancelled + {} pending",
+        grouped(books.owed),
+        if books.balanced { "=" } else { "IS NOT" },
+        grouped(books.delivered),
+        grouped(books.skipped),
+        grouped(books.cancelled),
+        grouped(books.pending)
+    )?;
+    writeln!(
+        page,
+        "  promises       {} out of order, {} repeated, {} untrue, {} without state, {} miscounted, {} stray",
+        faults.backwards, faults.repeated, faults.untrue, faults.stateless, faults.miscounted, faults.stray
+    )
+}
+
+fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
+    let Some(capacity) = &report.capacity else { return Ok(()) };
+    let slo = report.config.slo_us.map_or_else(|| "-".to_owned(), micros);
+    writeln!(page, "\nCapacity       the last watcher told within {slo} for 99 of 100 publications")?;
+    writeln!(
+        page,
+        "  by rate        {} publications/s, {} notifications/s: {} users",
+        count(capacity.publications_per_s),
+        count(capacity.notifications_per_s),
+        grouped(capacity.users_by_rate)
+    )?;
+    if let Some(users) = capacity.users_by_memory {
+        writeln!(page, "  by memory      {} users in {}", grouped(users), bytes(report.host.memory_bytes as f64))?;
+    }
+    writeln!(page, "  Lync pools     {} of 80,000 users, by the smaller of the two", capacity.lync_pools)?;
+    if let (Some(what), Some(evidence)) = (capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
+        writeln!(page, "  rate limit     {what}: {evidence}")?;
+    }
+    Ok(())
+}
+
+fn verdict(page: &mut String, report: &Report) -> std::fmt::Result {
+    if let (Some(what), Some(evidence)) = (report.limited_by, &report.limited_by_evidence) {
+        writeln!(page, "\nLimited by     {what}: {evidence}")?;
+    }
+    writeln!(page, "\n{}{}", report.verdict, if report.cut_short { " (cut short)" } else { "" })?;
+    for reason in &report.reasons {
+        writeln!(page, "  {reason}")?;
+    }
+    Ok(())
+}
+
+/// A number with its thousands set apart.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at != 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn count(number: f64) -> String {
+    if number < 100.0 { format!("{number:.1}") } else { grouped(number.round() as u64) }
+}
+
+/// A number of bytes with a unit that fits.
+#[must_use]
+pub fn bytes(number: f64) -> String {
+    let units = [(1u64 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    for (size, unit) in units {
+        if number >= size as f64 {
+            return format!("{:.1} {unit}", number / size as f64);
+        }
+    }
+    format!("{number:.0} B")
+}
+
+/// A time with a unit that fits.
+fn micros(number: u64) -> String {
+    match number {
+        0..1_000 => format!("{number} us"),
+        1_000..100_000 => format!("{:.2} ms", number as f64 / 1e3),
+        100_000..1_000_000 => format!("{:.0} ms", number as f64 / 1e3),
+        _ => format!("{:.2} s", number as f64 / 1e6),
+    }
+}
+
+fn plural(number: u64) -> &'static str {
+    if number == 1 { "" } else { "s" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_easy_to_read() {
+        assert_eq!(
+            (grouped(0).as_str(), grouped(999).as_str(), grouped(12_160_000).as_str()),
+            ("0", "999", "12,160,000")
+        );
+        assert_eq!((bytes(24.0), bytes(4_096.0), bytes(3e9)), ("24 B".into(), "4.0 KiB".into(), "2.8 GiB".into()));
+        assert_eq!((micros(7), micros(10_000), micros(250_000)), ("7 us".into(), "10.00 ms".into(), "250 ms".into()));
+        assert_eq!(micros(2_500_000), "2.50 s");
+    }
+}

@@ -1,0 +1,288 @@
+//! What a run is to be: the command line, the model and the machine, put together and checked.
+//!
+//! Everything that can be wrong beforehand is found here, before a byte is built: shards without a CPU, a population
+//! that does not fit the memory, a report that cannot be written. The invariant: [`Settings`] that exist can be run.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fanfare_tuning::users::{ModelError, Spread, UserModel};
+use thiserror::Error;
+
+use crate::args::{Cli, Flags, TargetName, Verb};
+use crate::crew::LOG_RING;
+use crate::host::Host;
+use crate::payload::HEADER_BYTES;
+use crate::population::Traits;
+use crate::recorder::PublicationLog;
+
+/// What the engine weighs for each subscription, and for each user on each shard: for the estimate only.
+const BYTES_PER_SUBSCRIPTION: f64 = 24.0;
+const BYTES_PER_USER_AND_SHARD: f64 = 400.0;
+/// What a document takes beside its content.
+const BYTES_BESIDE_DOCUMENT: f64 = 48.0;
+/// Slots of one shard are numbered with 31 bits.
+const SUBSCRIPTIONS_PER_SHARD_MAX: f64 = 2_000_000_000.0;
+
+/// Why a run cannot be.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// More shards than CPUs.
+    #[error("--shards {shards}: this process may use {cpus} CPU{}, and each shard needs one of its own", if *.cpus == 1 { "" } else { "s" })]
+    Shards {
+        /// What was asked for.
+        shards: usize,
+        /// What there is.
+        cpus: usize,
+    },
+    /// Not every shard would have a user.
+    #[error("--users {users}: there must be at least one for each of the {shards} shards")]
+    Users {
+        /// What was asked for.
+        users: u32,
+        /// Shards.
+        shards: usize,
+    },
+    /// Not enough memory.
+    #[error(
+        "{} users with about {} subscriptions need about {} of memory ({}), but only {} is available: \
+         lower --users, --contacts or --document", users, group(*subscriptions as u64), bytes(*needed), parts, bytes(*available)
+    )]
+    Memory {
+        /// What was asked for.
+        users: u32,
+        /// What that comes to.
+        subscriptions: f64,
+        /// The estimate.
+        needed: f64,
+        /// The estimate's parts.
+        parts: String,
+        /// What there is.
+        available: f64,
+    },
+    /// More subscriptions than the engine can number.
+    #[error("about {} subscriptions a shard: the engine numbers at most {}", group(*.0 as u64), group(SUBSCRIPTIONS_PER_SHARD_MAX as u64))]
+    Subscriptions(f64),
+    /// The report cannot be written.
+    #[error("--json {}: cannot be written: {cause}", file.display())]
+    Json {
+        /// Its path.
+        file: PathBuf,
+        /// What the operating system says.
+        cause: io::Error,
+    },
+}
+
+fn group(number: u64) -> String {
+    crate::report::screen::grouped(number)
+}
+
+fn bytes(number: f64) -> String {
+    crate::report::screen::bytes(number)
+}
+
+/// What a run is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// One rate.
+    Run,
+    /// The highest rate.
+    Capacity,
+}
+
+/// A run, ready to begin.
+#[derive(Debug)]
+pub struct Settings {
+    /// What for.
+    pub purpose: Purpose,
+    /// The user model.
+    pub model: UserModel,
+    /// What the population is drawn from.
+    pub traits: Traits,
+    /// Shards.
+    pub shards: usize,
+    /// What is measured.
+    pub target: TargetName,
+    /// Publications a second for `run`, and the least that `capacity` has to find.
+    pub rate_per_s: f64,
+    /// Publications of a user in an hour, the speed-up not included.
+    pub publications_per_hour: f64,
+    /// How long the (last) point is measured.
+    pub duration: Duration,
+    /// The latency target, if there is one.
+    pub slo: Option<Duration>,
+    /// The most that may be skipped.
+    pub skip_max: f64,
+    /// The machine.
+    pub host: Host,
+    /// The command line.
+    pub command: String,
+    json: Option<JsonFile>,
+}
+
+#[derive(Debug)]
+struct JsonFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl Settings {
+    /// Puts everything together.
+    ///
+    /// # Errors
+    /// Whatever makes the run impossible.
+    pub fn resolve(cli: Cli, host: Host, command: String) -> Result<Self, SettingsError> {
+        let (purpose, flags) = match cli.command {
+            Some(Verb::Run(flags)) => (Purpose::Run, flags),
+            Some(Verb::Capacity(flags)) => (Purpose::Capacity, flags),
+            None => (Purpose::Capacity, cli.flags),
+        };
+        let model = UserModel::find(&flags.model)?;
+        let shards = flags.shards.map_or(host.cores.min(64), usize::from);
+        if shards > host.cores {
+            return Err(SettingsError::Shards { shards, cpus: host.cores });
+        }
+        let traits = traits(&flags, &model);
+        if (traits.users as usize) < shards {
+            return Err(SettingsError::Users { users: traits.users, shards });
+        }
+        check_memory(&traits, shards, &host)?;
+        let own_rate = model.publications_per_s(traits.users) * flags.speedup;
+        let (duration, slo) = match purpose {
+            Purpose::Run => (Duration::from_secs(10), None),
+            Purpose::Capacity => (Duration::from_secs(8), Some(Duration::from_millis(10))),
+        };
+        let json = flags.json.as_deref().map(JsonFile::open).transpose()?;
+        Ok(Self {
+            purpose,
+            shards,
+            target: flags.target,
+            rate_per_s: flags.rate.unwrap_or(own_rate),
+            publications_per_hour: model.publications_per_hour.value,
+            duration: flags.duration.unwrap_or(duration),
+            slo: flags.slo.or(slo),
+            skip_max: flags.skip_max,
+            host,
+            command,
+            json,
+            traits,
+            model,
+        })
+    }
+
+    /// Writes the report where `--json` said, if it did.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn write_json(&mut self, text: &str) -> Result<(), SettingsError> {
+        let Some(json) = &mut self.json else { return Ok(()) };
+        json.write(text).map_err(|cause| SettingsError::Json { file: json.path.clone(), cause })
+    }
+}
+
+impl JsonFile {
+    /// Opened before the run, so that nobody waits two minutes for a report that cannot be written. What the file holds
+    /// stays until there is something better.
+    fn open(path: &Path) -> Result<Self, SettingsError> {
+        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        let file = opened.map_err(|cause| SettingsError::Json { file: path.to_owned(), cause })?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.rewind()?;
+        self.file.write_all(text.as_bytes())?;
+        self.file.write_all(b"\n")
+    }
+}
+
+fn traits(flags: &Flags, model: &UserModel) -> Traits {
+    Traits {
+        users: flags.users.unwrap_or(model.users.value),
+        endpoints: flags.endpoints.unwrap_or(model.endpoints_per_user.value),
+        contacts: flags.contacts.map_or(model.contacts, |mean| model.contacts.with_mean(mean)),
+        internal_share: flags.internal_share.unwrap_or(model.internal_share_baseline.value),
+        document: match flags.document {
+            Some(value) => Spread::Constant { value: f64::from(value) },
+            None => model.document_bytes,
+        },
+        seed: flags.seed,
+    }
+}
+
+fn check_memory(traits: &Traits, shards: usize, host: &Host) -> Result<(), SettingsError> {
+    let users = f64::from(traits.users);
+    let contacts = (traits.contacts.mean() * traits.internal_share).clamp(1.0, users - 1.0);
+    let watchers = users * traits.endpoints;
+    let subscriptions = watchers * contacts;
+    if subscriptions / shards as f64 > SUBSCRIPTIONS_PER_SHARD_MAX {
+        return Err(SettingsError::Subscriptions(subscriptions / shards as f64));
+    }
+    let user_shards = users * shards as f64;
+    let engine = subscriptions * BYTES_PER_SUBSCRIPTION + user_shards * BYTES_PER_USER_AND_SHARD;
+    let documents = users * (traits.document.mean().max(HEADER_BYTES as f64) + BYTES_BESIDE_DOCUMENT);
+    // Seen versions by slot (once more for the calibration), counts of watchers, groups, versions, and the log.
+    let slots = subscriptions + watchers * 12.0;
+    let generator = slots * 8.0
+        + user_shards * 4.0
+        + watchers * 8.0
+        + users * 16.0
+        + PublicationLog::bytes(shards, LOG_RING) as f64;
+    let needed = engine + documents + generator;
+    let available = host.memory_available_bytes as f64;
+    if needed > available * 0.95 {
+        let parts = format!("engine {}, documents {}, generator {}", bytes(engine), bytes(documents), bytes(generator));
+        return Err(SettingsError::Memory { users: traits.users, subscriptions, needed, parts, available });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn resolve(line: &str, memory_bytes: u64) -> Result<Settings, SettingsError> {
+        let host = Host {
+            cpu: String::new(),
+            cores: 2,
+            memory_bytes,
+            kernel: String::new(),
+            runtime: String::new(),
+            memory_available_bytes: memory_bytes,
+        };
+        Settings::resolve(Cli::try_parse_from(line.split(' ')).unwrap(), host, line.to_owned())
+    }
+
+    #[test]
+    fn a_pool_publishes_at_the_models_rate() {
+        let settings = resolve("loadgen run", 8 << 30).unwrap();
+        assert!((settings.rate_per_s - 88.9).abs() < 0.1);
+        assert_eq!(settings.slo, None);
+        let settings = resolve("loadgen --speedup 10", 8 << 30).unwrap();
+        assert!((settings.rate_per_s - 888.9).abs() < 0.1);
+        assert_eq!(settings.slo, Some(Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn too_little_memory_is_said_with_the_estimate() {
+        let error = resolve("loadgen run --users 10000000", 8 << 30).unwrap_err().to_string();
+        assert!(error.contains("need about") && error.contains("8.0 GiB is available"), "{error}");
+        assert!(resolve("loadgen run", 256 << 20).is_err());
+        assert!(resolve("loadgen run --model plain --users 1000000 --shards 1 --document 32", 6 << 30).is_ok());
+    }
+
+    #[test]
+    fn shards_beyond_the_cpus_are_refused() {
+        let error = resolve("loadgen --shards 3", 8 << 30).unwrap_err().to_string();
+        assert_eq!(error, "--shards 3: this process may use 2 CPUs, and each shard needs one of its own");
+    }
+}

@@ -1,0 +1,282 @@
+//! The null target: the same population, schedule and recorder, and a plain loop over the watchers instead of an engine.
+//!
+//! One thread for each shard, unpinned. It shows what generator and recorder cost by themselves, and so how much of a
+//! figure could be the rig's. Each thread tells all watchers of its own users; watchers are numbered as the engine
+//! would, watcher by watcher, so that the recorder's misses are like those of a real run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{LoopTimes, Sizes, Target, TargetError};
+use crate::crew::{Answer, Checked, Common, Order, Seat, SignIn};
+use crate::payload::Header;
+use crate::point::{Going, Marks, Point};
+use crate::population::Scratch;
+use crate::publisher::{Outgoing, Publisher, Sent};
+use crate::recorder::{Receipt, Recorder, calibrate};
+use crate::rig::Rig;
+
+/// Shorter waits are spun through, for a sleep would end later than that.
+const SPIN_US: u64 = 100;
+
+/// How long an idle thread sleeps before it looks for orders.
+const NAP: Duration = Duration::from_millis(1);
+
+/// The null target's threads.
+pub struct Null {
+    threads: Vec<JoinHandle<()>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    work_ns: AtomicU64,
+    spin_ns: AtomicU64,
+    park_ns: AtomicU64,
+}
+
+impl Null {
+    /// Starts a thread for each seat.
+    ///
+    /// # Errors
+    /// A thread that the system does not give.
+    pub fn start(seats: Vec<Seat>, sizes: &Sizes) -> Result<Self, TargetError> {
+        let shared = Arc::new(Shared::default());
+        let mut threads = Vec::new();
+        for seat in seats {
+            let (shared, sizes) = (Arc::clone(&shared), *sizes);
+            let thread = std::thread::Builder::new()
+                .name(format!("null-{}", seat.shard))
+                .spawn(move || Teller::new(seat, sizes).run(&shared))
+                .map_err(|error| TargetError { what: "did not start", reason: error.to_string() })?;
+            threads.push(thread);
+        }
+        Ok(Self { threads, shared })
+    }
+}
+
+impl Target for Null {
+    fn loop_times(&self) -> LoopTimes {
+        LoopTimes {
+            work_ns: self.shared.work_ns.load(Ordering::Relaxed),
+            spin_ns: self.shared.spin_ns.load(Ordering::Relaxed),
+            park_ns: self.shared.park_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    fn stop(self: Box<Self>) -> Result<(), TargetError> {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            let reason = || "a thread panicked".to_owned();
+            thread.join().map_err(|_| TargetError { what: "did not stop well", reason: reason() })?;
+        }
+        Ok(())
+    }
+}
+
+/// One thread: the publisher of its users, and all their watchers.
+struct Teller {
+    seat: Seat,
+    sizes: Sizes,
+    publisher: Publisher,
+    recorder: Recorder,
+    rig: Rig,
+    crowd: Crowd,
+    point: Option<Point>,
+}
+
+/// Who watches the users of one thread: for each of them, a range of subscription numbers.
+#[derive(Default)]
+struct Crowd {
+    ends: Vec<u32>,
+    slots: Vec<u32>,
+}
+
+impl Crowd {
+    fn of(&self, number: usize) -> &[u32] {
+        let begin = if number == 0 { 0 } else { self.ends[number - 1] };
+        &self.slots[begin as usize..self.ends[number] as usize]
+    }
+}
+
+impl Teller {
+    fn new(seat: Seat, sizes: Sizes) -> Self {
+        let common = Arc::clone(&seat.common);
+        let slots = sizes.subscriptions as usize;
+        Self {
+            publisher: Publisher::new(&common, seat.shard),
+            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots),
+            rig: Rig::default(),
+            crowd: Crowd::default(),
+            point: None,
+            seat,
+            sizes,
+        }
+    }
+
+    fn run(mut self, shared: &Shared) {
+        let clock = self.seat.common.clock;
+        while !shared.stop.load(Ordering::Relaxed) {
+            let begin_ns = clock.now_ns();
+            if let Some(order) = self.seat.order() {
+                self.begin(order);
+                continue;
+            }
+            let measuring = self.point.as_ref().is_some_and(Point::is_measuring);
+            self.rig.enter(begin_ns / 1_000, self.recorder.tally().notes, measuring);
+            let nap_us = begin_ns / 1_000 + NAP.as_micros() as u64;
+            let due_us = self.poll().map(|due_us| due_us.min(nap_us));
+            let end_ns = clock.now_ns();
+            self.rig.leave(end_ns / 1_000, due_us);
+            let wait_us = due_us.map(|due_us| due_us.saturating_sub(end_ns / 1_000));
+            let spent = match wait_us {
+                None => &shared.work_ns,
+                Some(wait_us) if wait_us < SPIN_US => &shared.spin_ns,
+                Some(wait_us) => {
+                    std::thread::sleep(Duration::from_micros(wait_us - SPIN_US / 2));
+                    &shared.park_ns
+                }
+            };
+            spent.fetch_add(clock.now_ns() - begin_ns, Ordering::Relaxed);
+        }
+    }
+
+    fn begin(&mut self, order: Order) {
+        match order {
+            Order::Build => {
+                let residents = *self.publisher.residents();
+                (0..residents.count()).for_each(|number| self.publisher.first_accepted(residents.user(number)));
+                self.seat.answer(Answer::Built(residents.count().into()));
+            }
+            Order::SignIn => {
+                let answer = self.sign_in();
+                self.seat.answer(Answer::SignedIn(answer));
+            }
+            Order::Point(order) => {
+                self.rig.take();
+                let common = Arc::clone(&self.seat.common);
+                self.point = Some(Point::begin(order, &mut self.publisher, &mut self.recorder, &common));
+            }
+            Order::Check => self.seat.answer(Answer::Checked(Box::new(self.check()))),
+            Order::Calibrate => {
+                let slots = self.sizes.subscriptions as usize;
+                let watchers = (self.sizes.subscriptions / u64::from(self.sizes.users)) as u32;
+                let cost = calibrate::measure(slots, watchers, self.sizes.document_bytes as usize);
+                self.seat.answer(Answer::Calibrated(cost));
+            }
+        }
+    }
+
+    /// One poll of the point under way: when to poll next, or nothing if at once.
+    fn poll(&mut self) -> Option<u64> {
+        let now_us = self.seat.common.clock.now_us();
+        let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
+        let tally = self.recorder.tally();
+        let marks = Marks { delivered: tally.notes, skipped: tally.skipped };
+        let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
+        let shards = common.shards;
+        let going = point.go_on(&mut self.publisher, marks, |outgoing| {
+            tell(recorder, common, crowd.of(outgoing.user as usize / shards), outgoing, false);
+            Sent::Accepted
+        });
+        match going {
+            Going::Working => None,
+            Going::Waiting(due_us) => Some(due_us),
+            Going::Over => {
+                let mut answer = point.answer(&mut self.publisher, &mut self.recorder, marks);
+                (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                self.point = None;
+                self.seat.answer(Answer::Point(Box::new(answer)));
+                None
+            }
+        }
+    }
+
+    /// Turns everybody's contact lists round for this thread's users, and tells every watcher its first state.
+    fn sign_in(&mut self) -> SignIn {
+        let common = Arc::clone(&self.seat.common);
+        let residents = *self.publisher.residents();
+        let begin_ns = common.clock.now_ns();
+        let mut ends = vec![0u32; residents.count() as usize];
+        self.each_watched(&common, |number, _| ends[number] += 1);
+        let mut end = 0;
+        for count in &mut ends {
+            // First each range's begin; the second pass moves it to the range's end.
+            (*count, end) = (end, end + *count);
+        }
+        let mut slots = vec![0u32; end as usize];
+        self.each_watched(&common, |number, slot| {
+            slots[ends[number] as usize] = slot;
+            ends[number] += 1;
+        });
+        self.crowd = Crowd { ends, slots };
+        let generator_ns = common.clock.now_ns() - begin_ns;
+        for number in 0..residents.count() {
+            let user = residents.user(number);
+            let first = self.publisher.first_document(user);
+            let crowd = self.crowd.of(number as usize);
+            crowd.iter().for_each(|_| self.recorder.watch(user));
+            tell(&mut self.recorder, &common, crowd, &first, true);
+            common.watchers[user as usize].store(crowd.len() as u32, Ordering::Relaxed);
+        }
+        let subscriptions = self.crowd.slots.len() as u64;
+        let engine_ns = common.clock.now_ns() - begin_ns - generator_ns;
+        let watchers = self.sizes.watchers / common.shards as u64;
+        SignIn { watchers, subscriptions, generator_ns, engine_ns, cut: common.is_cut() }
+    }
+
+    /// All subscriptions to this thread's users: the user's number here, and the subscription's number among all.
+    fn each_watched(&self, common: &Common, mut visit: impl FnMut(usize, u32)) {
+        let mut scratch = Scratch::default();
+        let mut slot = 0;
+        for user in 0..common.population.users() {
+            let person = common.population.draw(user, &mut scratch);
+            for _ in 0..person.endpoints {
+                for contact in scratch.contacts() {
+                    let contact = contact.get() as usize;
+                    if contact % common.shards == self.seat.shard {
+                        visit(contact / common.shards, slot);
+                    }
+                    slot += 1;
+                }
+            }
+        }
+    }
+
+    fn check(&self) -> Checked {
+        let common = &self.seat.common;
+        let residents = self.publisher.residents();
+        let mut checked = Checked::default();
+        for number in 0..residents.count() {
+            let newest = common.versions[residents.user(number) as usize].load(Ordering::Relaxed);
+            for &slot in self.crowd.of(number as usize) {
+                checked.compared += 1;
+                checked.lost += u64::from(self.recorder.seen(slot as usize) != newest);
+            }
+        }
+        let tally = self.recorder.tally();
+        Checked {
+            faults: tally.faults,
+            owed: tally.notes + tally.skipped,
+            delivered: tally.notes,
+            skipped: tally.skipped,
+            topics: self.crowd.ends.len() as u64,
+            ..checked
+        }
+    }
+}
+
+/// What an engine would do, at the least.
+fn tell(recorder: &mut Recorder, common: &Common, crowd: &[u32], outgoing: &Outgoing, first: bool) {
+    let stamped = Header::read(&outgoing.document).map_or(0, |header| header.version);
+    for &slot in crowd {
+        let now_us = common.clock.now_us();
+        recorder.clock_read();
+        let receipt = Receipt { now_us, slot: slot as usize, user: outgoing.user, first, stamped, skipped: Some(0) };
+        recorder.note(&receipt, std::iter::once(&outgoing.document[..]));
+    }
+    recorder.settle();
+}

@@ -1,0 +1,165 @@
+//! PASS or FAIL, and why; and what the limit was, with the evidence.
+
+use crate::plan::PointResult;
+use crate::recorder::calibrate::RecorderCost;
+use crate::report::Findings;
+use crate::settings::{Purpose, Settings};
+
+/// The share of the planned publications that has to be sent.
+const SENT_MIN: f64 = 0.99;
+
+/// What a point failed for; nothing if it passed.
+#[must_use]
+pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let Some(slo) = settings.slo {
+        let p99 = point.latency[2].p99;
+        if u128::from(p99) > slo.as_micros() {
+            reasons.push(format!(
+                "the 99th percentile of the last watcher is {p99} us, above the target of {} us",
+                slo.as_micros()
+            ));
+        }
+    }
+    if point.skipped_share() > settings.skip_max {
+        reasons.push(format!(
+            "{:.2} % were skipped, more than {:.2} %",
+            100.0 * point.skipped_share(),
+            100.0 * settings.skip_max
+        ));
+    }
+    if point.unfinished != 0 {
+        reasons.push(format!("{} publications did not reach every watcher in time", point.unfinished));
+    }
+    let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
+    // A schedule that was worked off late has not held its rate either. Half a second's grace is for short ones, of which
+    // a hiccup of the machine is a large part.
+    let planned_per_s = point.issued.planned as f64 / point.measured_s.max(1e-6);
+    let slow = point.sent_per_s < 0.97 * planned_per_s && point.lag.p99 > 500_000;
+    if missed || slow {
+        reasons.push(format!(
+            "the rate was missed: {} of {} publications planned were sent, at {:.0} a second instead of {:.0}",
+            point.issued.sent, point.issued.planned, point.sent_per_s, planned_per_s
+        ));
+    }
+    if point.faults.sum() != 0 {
+        reasons.push(format!("promises were broken: {:?}", point.faults));
+    }
+    reasons
+}
+
+/// What the whole run failed for; nothing if it passed.
+#[must_use]
+pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if findings.cut {
+        reasons.push("cut short: the figures are of what was measured until then".to_owned());
+    }
+    let checked = &findings.checked;
+    if checked.lost != 0 {
+        reasons.push(format!("{} subscriptions have not seen the newest state", checked.lost));
+    }
+    if checked.faults.sum() != 0 {
+        reasons.push(format!("promises were broken: {:?}", checked.faults));
+    }
+    if !checked.identity_holds() {
+        reasons.push(format!(
+            "the books do not balance: {} owed, but {} delivered + {} skipped + {} cancelled + {} filtered + {} pending",
+            checked.owed, checked.delivered, checked.skipped, checked.cancelled, checked.filtered, checked.pending
+        ));
+    }
+    match (&findings.point, settings.purpose) {
+        (None, _) if findings.cut => {}
+        (None, Purpose::Capacity) => reasons.push("no rate kept the target, not even the lowest".to_owned()),
+        (None, Purpose::Run) => reasons.push("nothing was measured".to_owned()),
+        (Some(point), Purpose::Run) => reasons.extend(of_point(point, settings)),
+        (Some(point), Purpose::Capacity) => {
+            // The share of planned publications scatters with their number, as Poisson does.
+            let scatter = 4.0 / (point.issued.planned.max(1) as f64).sqrt();
+            if point.sent_per_s < settings.rate_per_s * (1.0 - scatter) {
+                reasons.push(format!(
+                    "{:.0} publications a second were found, fewer than the model's own {:.0}",
+                    point.sent_per_s, settings.rate_per_s
+                ));
+            }
+            let still_wrong = of_point(point, settings);
+            if !findings.cut {
+                reasons.extend(still_wrong);
+            }
+        }
+    }
+    reasons
+}
+
+/// What a point cost, by whom. Nanoseconds of all shards together.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Shares {
+    /// The engine's own work.
+    pub engine_ns: f64,
+    /// The recorder's, as calibrated.
+    pub recorder_ns: f64,
+    /// The generator's, as measured.
+    pub generator_ns: f64,
+    /// Spinning.
+    pub spin_ns: f64,
+    /// All shards' time.
+    pub elapsed_ns: f64,
+}
+
+impl Shares {
+    /// Who took what of a point.
+    #[must_use]
+    pub fn of(point: &PointResult, recorder: &RecorderCost) -> Self {
+        let recorder_ns = point.notes as f64 * recorder.note_ns + point.readings as f64 * recorder.reading_ns;
+        let generator_ns = point.generator_ns as f64;
+        Self {
+            engine_ns: (point.loops.work_ns as f64 * point.on_cpu_share() - recorder_ns - generator_ns).max(0.0),
+            recorder_ns,
+            generator_ns,
+            spin_ns: point.loops.spin_ns as f64 * point.on_cpu_share(),
+            elapsed_ns: (point.elapsed_ns as f64).max(1.0),
+        }
+    }
+
+    /// The engine's share of the shards' time.
+    #[must_use]
+    pub fn engine_share(&self) -> f64 {
+        self.engine_ns / self.elapsed_ns
+    }
+
+    /// The generator's and the recorder's share.
+    #[must_use]
+    pub fn rig_share(&self) -> f64 {
+        (self.generator_ns + self.recorder_ns) / self.elapsed_ns
+    }
+}
+
+/// What kept a run from more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitedBy {
+    /// One of `engine`, `generator`, `target`, `memory`, `network`.
+    pub what: &'static str,
+    /// The figures that say so.
+    pub evidence: String,
+}
+
+/// Names what kept a point from more, where it failed.
+#[must_use]
+pub fn limit_of_point(point: &PointResult, recorder: &RecorderCost, settings: &Settings) -> LimitedBy {
+    let shares = Shares::of(point, recorder);
+    let reasons = of_point(point, settings);
+    let (engine, rig) = (100.0 * shares.engine_share(), 100.0 * shares.rig_share());
+    let what = if settings.target == crate::args::TargetName::Null || (rig > engine && rig > 40.0) {
+        "generator"
+    } else {
+        "engine"
+    };
+    let evidence = format!(
+        "at {:.0} publications a second {}; of the shards' time the engine took {engine:.0} %, generator and recorder {rig:.0} %, \
+         and others had the CPUs for {:.0} %",
+        point.rate_per_s,
+        if reasons.is_empty() { "the target was kept".to_owned() } else { reasons.join(", and ") },
+        100.0 * (point.preempted_share() + point.steal_share),
+    );
+    LimitedBy { what, evidence }
+}

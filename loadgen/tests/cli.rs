@@ -1,0 +1,220 @@
+//! The program as a person meets it: what it says, and its exit code.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const PASS: Option<i32> = Some(0);
+const USAGE: Option<i32> = Some(2);
+
+fn loadgen(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(arguments.split_whitespace());
+    command
+}
+
+fn output(arguments: &str) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = loadgen(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+/// A path for this test alone.
+fn scratch(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
+}
+
+/// Refused with exit code 2, and every one of these in what is said.
+fn refused(arguments: &str, says: &[&str]) {
+    let (code, _, complaint) = output(arguments);
+    assert_eq!(code, USAGE, "{arguments}: {complaint}");
+    for part in says {
+        assert!(complaint.contains(part), "{arguments}: `{part}` is not in: {complaint}");
+    }
+}
+
+#[test]
+fn help_teaches_with_examples() {
+    for arguments in ["--help", "run --help", "capacity --help"] {
+        let (code, help, _) = output(arguments);
+        assert_eq!(code, PASS);
+        for part in ["Examples:", "--speedup", "Exit code: 0 PASS, 1 FAIL, 2", "lync-2013"] {
+            assert!(help.contains(part), "{arguments}: `{part}` is not in: {help}");
+        }
+    }
+}
+
+#[test]
+fn wrong_flags_are_refused() {
+    refused("--nonsense", &["--nonsense"]);
+    refused("--users 0", &["--users", "2..=100000000"]);
+    refused("run --users 1", &["--users"]);
+    refused("--contacts 0", &["--contacts", "from 1 to 65536"]);
+    refused("--endpoints 900", &["from 1 to 64"]);
+    refused("--document 8", &["--document", "24..=1048576"]);
+    refused("--rate 0", &["--rate", "0.001"]);
+    refused("--duration never", &["such as 500ms, 30s or 5m"]);
+    refused("--skip-max 200%", &["from 0 to 1"]);
+    refused("--shards 0", &["--shards"]);
+    refused("--target teapot", &["embedded", "null"]);
+}
+
+#[test]
+fn what_the_machine_cannot_do_is_said_before_it_is_tried() {
+    refused("--shards 64 --users 200", &["--shards 64", "CPU"]);
+    let begin = Instant::now();
+    refused("run --users 100000000 --contacts 2000 --shards 1", &["380,000,000,000 subscriptions"]);
+    refused(
+        "run --model plain --users 100000000 --shards 1 --contacts 10 --document 1048576",
+        &["of memory", "GiB", "lower --users"],
+    );
+    assert!(begin.elapsed() < Duration::from_secs(5), "it was built, or at least counted");
+}
+
+#[test]
+fn wrong_models_are_told_with_file_and_line() {
+    refused("--model lync-2031", &["`lync-2031`", "lync-2013, plain"]);
+    refused("--model no/such/model.toml", &["no/such/model.toml", "cannot be read"]);
+    let path = scratch("model.toml");
+    let model = include_str!("../../tuning/users/plain.toml");
+    std::fs::write(&path, model.replacen("value = 80_000", "value = \"many\"", 1)).unwrap();
+    refused(&format!("--model {}", path.display()), &["model.toml:6:9", "\"many\"", "u32"]);
+    std::fs::write(&path, model.replacen("value = 80_000", "value = 0", 1)).unwrap();
+    refused(&format!("--model {}", path.display()), &["model.toml:6: `users` is 0, but must be from 2"]);
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_said_before_the_run() {
+    refused("run --users 200 --json /no/such/folder/report.json", &["--json /no/such/folder/report.json"]);
+}
+
+#[test]
+fn a_small_run_passes_and_its_json_is_complete() {
+    let path = scratch("run.json");
+    let line = "run --users 200 --contacts 20 --rate 500 --duration 1s --seed 3 --skip-max 100%";
+    let (code, page, complaint) = output(&format!("{line} --json {}", path.display()));
+    assert_eq!(code, PASS, "{page}{complaint}");
+    for part in ["Machine", "Population", "Phases", "last watcher", "Truth", "PASS"] {
+        assert!(page.contains(part), "`{part}` is not in: {page}");
+    }
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    complete(&report);
+    assert_eq!(report["verdict"], "PASS");
+    assert_eq!(report["config"]["users"], 200);
+    assert_eq!(report["config"]["seed"], 3);
+    assert_eq!(report["notifications"]["lost"], 0);
+    assert!(report["publications"]["sent"].as_u64().unwrap() > 300, "{report}");
+    assert_eq!(report["publications"]["sent"], report["publications"]["planned"]);
+    let last = report["latency_us"]["last"]["count"].as_u64().unwrap();
+    let sent = report["publications"]["sent"].as_u64().unwrap();
+    let unwatched = report["publications"]["unwatched"].as_u64().unwrap();
+    assert_eq!(last + unwatched, sent, "every publication has its latency");
+}
+
+#[test]
+fn a_small_search_tells_the_capacity() {
+    let path = scratch("capacity.json");
+    let line = "--users 200 --contacts 10 --duration 300ms --slo 200ms --model plain";
+    let (code, page, complaint) = output(&format!("{line} --json {}", path.display()));
+    assert!(code == PASS || code == Some(1), "{page}{complaint}");
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    complete(&report);
+    for key in ["publications_per_s", "notifications_per_s", "users_by_rate", "users_by_memory", "lync_pools"] {
+        assert!(report["capacity"][key].is_number(), "{key}: {report}");
+    }
+    assert_eq!(report["notifications"]["lost"], 0);
+    assert_eq!(report["books"]["balanced"], true);
+}
+
+#[test]
+fn the_null_target_runs_without_an_engine() {
+    let (code, page, complaint) = output("run --users 200 --rate 200 --duration 300ms --skip-max 100% --target null");
+    assert_eq!(code, PASS, "{page}{complaint}");
+}
+
+#[test]
+fn an_interrupted_run_still_tells_what_it_measured() {
+    let path = scratch("cut.json");
+    let child = loadgen(&format!("run --users 200 --rate 200 --duration 60s --json {}", path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    let begin = Instant::now();
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    let page = String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{page}");
+    assert!(page.contains("cut short"), "{page}");
+    assert!(begin.elapsed() < Duration::from_secs(20));
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(report["cut_short"], true);
+    assert!(report["publications"]["sent"].as_u64().unwrap() > 50, "{page}");
+}
+
+/// Every key of schema 1 is there.
+fn complete(report: &serde_json::Value) {
+    let quantiles = ["p50", "p90", "p99", "p999", "max", "count"];
+    let keys: [(&str, &[&str]); 10] = [
+        ("", &["schema", "verdict", "reasons", "limited_by", "command", "commit", "phases"]),
+        ("/host", &["cpu", "cores", "memory_bytes", "kernel", "runtime"]),
+        (
+            "/config",
+            &[
+                "target",
+                "model",
+                "users",
+                "watchers",
+                "subscriptions",
+                "shards",
+                "seed",
+                "duration_s",
+                "rate_per_s",
+                "slo_us",
+                "document_bytes",
+            ],
+        ),
+        ("/publications", &["planned", "sent", "refused", "absorbed", "rate_per_s"]),
+        (
+            "/notifications",
+            &["delivered", "skipped", "skipped_share", "repeated", "cancelled", "pending", "lost", "rate_per_s"],
+        ),
+        ("/latency_us", &["first", "median", "last"]),
+        ("/rig", &["shard_gap_us", "generator_gap_us", "generator_lag_us"]),
+        ("/generator", &["busy"]),
+        (
+            "/cost",
+            &[
+                "engine_cpu_s",
+                "recorder_cpu_s",
+                "spin_cpu_s",
+                "cpu_ns_per_notification",
+                "engine_bytes",
+                "bytes_per_subscription",
+                "bytes_per_topic",
+                "shards_per_topic",
+            ],
+        ),
+        ("/phases/0", &["name", "seconds"]),
+    ];
+    for (place, keys) in keys {
+        let object = report.pointer(place).and_then(serde_json::Value::as_object).unwrap();
+        for key in keys {
+            assert!(object.contains_key(*key), "{place}/{key} is missing");
+        }
+    }
+    for place in ["/latency_us", "/rig"] {
+        for (name, times) in report.pointer(place).unwrap().as_object().unwrap() {
+            for key in quantiles {
+                assert!(times[key].is_u64(), "{place}/{name}/{key} is missing");
+            }
+        }
+    }
+    assert_eq!(report["schema"], 1);
+}
