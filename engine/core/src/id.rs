@@ -5,6 +5,8 @@
 
 use core::fmt;
 
+use bytemuck::{Pod, Zeroable};
+
 /// Partitions of the id space: fixed, so that nothing durable depends on the number of shards.
 pub const PARTITIONS: usize = 1024;
 
@@ -17,7 +19,8 @@ pub const CATEGORIES: usize = 8;
 /// Who is watched (RFC 2778): 64 bits given by the embedder.
 ///
 /// Any value is a good one, runs of small numbers too: ids are mixed before they choose a partition or a bucket.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Pod, Zeroable, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(transparent)]
 pub struct PresentityId(u64);
 
 impl PresentityId {
@@ -98,7 +101,8 @@ impl ShardIndex {
 }
 
 /// One rendering of a presentity's state, for one class of watchers. Policy decides who gets which.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Pod, Zeroable, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
 pub struct View(pub u16);
 
 impl View {
@@ -253,7 +257,8 @@ impl Ticket {
 }
 
 /// A moment, in microseconds since the embedder's own zero. The core never asks what time it is; it is told.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Pod, Zeroable, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
 pub struct Tick(u64);
 
 impl Tick {
@@ -284,7 +289,8 @@ impl Tick {
 /// The version that a watcher is shown: rising for a presentity as a whole, over all its views and over restarts.
 ///
 /// The upper 16 bits are the engine's restart epoch, the lower 48 count the presentity's changes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[derive(Pod, Zeroable, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+#[repr(transparent)]
 pub struct Stamp(u64);
 
 impl Stamp {

@@ -234,7 +234,6 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
         rate_limited_by: limit.as_ref().map(|limit| limit.what),
         rate_limited_by_evidence: limit.map(|limit| limit.evidence),
         own_rate_per_s: round(settings.rate_per_s, 1),
-        own_rate_last_us: search.own.as_ref().map(|point| point.latency[2]),
         points: search
             .points
             .iter()

@@ -171,7 +171,6 @@ pub struct Capacity {
     pub rate_limited_by: Option<&'static str>,
     pub rate_limited_by_evidence: Option<String>,
     pub own_rate_per_s: f64,
-    pub own_rate_last_us: Option<Quantiles>,
     pub points: Vec<CapacityPoint>,
 }
 

@@ -4,12 +4,12 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::slot::{LANES, SlotRun};
-use super::topic::{LIVE, NO_CATEGORY, Topic, TopicParts};
+use super::topic::{LIVE, NO_CATEGORY, TopicParts};
 use super::watcher::{Group, Standing};
 use super::{Shard, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, View, WatcherId};
-use crate::store::NONE;
+use crate::store::{Arena, Heap, NONE};
 
 /// Changes whose category the history tells.
 const HISTORY: u32 = 16;
@@ -18,7 +18,6 @@ const HISTORY: u32 = 16;
 const LOOK_AHEAD: usize = 16;
 
 /// One view of one presentity, told to one watcher. Everything in it is borrowed until the next note is asked for.
-#[derive(Debug)]
 pub struct Note<'a> {
     /// What the embedder gave when it opened the watcher.
     pub watcher_token: u64,
@@ -36,7 +35,8 @@ pub struct Note<'a> {
     pub skipped: u32,
     /// Whether there may have been more of them: the topic remembers the categories of its last 16 changes only.
     pub skipped_at_least: bool,
-    topic: &'a Topic,
+    topic: u32,
+    documents: &'a Arena<Option<Document>, Heap>,
     parts: Option<&'a TopicParts>,
     told: Categories,
     group: &'a Group,
@@ -61,7 +61,7 @@ impl Note<'_> {
         (0..CATEGORIES as u8).filter_map(Category::new).filter(|&category| self.told.contains(category)).map(
             |category| match self.parts {
                 Some(parts) => (category, parts.documents[category.index()].as_ref()),
-                None => (category, self.topic.document.as_ref()),
+                None => (category, self.documents[self.topic].as_ref()),
             },
         )
     }
@@ -84,6 +84,8 @@ pub struct Outbox<'a, B: ShardMemory> {
     shard: &'a mut Shard<B>,
     watcher: u32,
     left: u32,
+    /// Whether the topics of the run under way were asked for.
+    is_approached: bool,
 }
 
 impl<B: ShardMemory> Shard<B> {
@@ -106,7 +108,7 @@ impl<B: ShardMemory> Shard<B> {
         if watcher != NONE {
             self.take_from_ready(watcher);
         }
-        Outbox { shard: self, watcher, left }
+        Outbox { shard: self, watcher, left, is_approached: false }
     }
 
     /// Reads what the next watchers' outboxes will need, a step of the way for all of them at a time: lines that come
@@ -122,10 +124,24 @@ impl<B: ShardMemory> Shard<B> {
             *topic = run.topics[run.dirty.trailing_zeros() as usize % LANES as usize];
         }
         let documents = topics.iter().filter(|&&topic| topic != NONE).map(|&topic| {
-            let topic = &self.topics.topics[topic];
-            topic.document.as_ref().map_or(0, Document::len)
+            core::hint::black_box(self.topics.topics[topic].turn);
+            self.topics.documents[topic].as_ref().map_or(0, Document::len)
         });
         core::hint::black_box(documents.sum::<usize>());
+    }
+
+    /// Reads the topics of a run's dirty lanes, so that their lines come together.
+    #[inline]
+    fn approach_topics(&self, run: u32, dirty: u16) {
+        let topics = &self.outboxes.runs[run].topics;
+        let mut lanes = dirty;
+        let mut all = 0;
+        while lanes != 0 {
+            let topic = topics[lanes.trailing_zeros() as usize];
+            all |= self.topics.topics[topic].turn;
+            lanes &= lanes - 1;
+        }
+        core::hint::black_box(all);
     }
 
     fn take_from_ready(&mut self, watcher: u32) {
@@ -158,7 +174,8 @@ impl<B: ShardMemory> Outbox<'_, B> {
             first: due.first,
             skipped: due.skipped,
             skipped_at_least: due.skipped_at_least,
-            topic,
+            topic: due.topic,
+            documents: &shard.topics.documents,
             parts: (topic.parts != NONE).then(|| &shard.topics.parts[topic.parts]),
             told: due.told,
             group: &shard.outboxes.groups[run.group],
@@ -222,6 +239,7 @@ impl<B: ShardMemory> Outbox<'_, B> {
             if ahead == 0 {
                 // The round through this run is over; what was marked behind the cursor waits for the next one.
                 watcher.cursor = 0;
+                self.is_approached = false;
                 watcher.dirty.remove(&mut outboxes.runs, index, SlotRun::dirty_links);
                 watcher.dirty.push_back(&mut outboxes.runs, index, SlotRun::dirty_links);
                 continue;
@@ -229,8 +247,13 @@ impl<B: ShardMemory> Outbox<'_, B> {
             let lane = ahead.trailing_zeros();
             run.dirty &= !(1 << lane);
             watcher.cursor = lane as u8 + 1;
-            if run.dirty == 0 {
+            let ahead = run.dirty;
+            if ahead == 0 {
                 outboxes.leave(index, self.watcher);
+                self.is_approached = false;
+            } else if !self.is_approached {
+                self.is_approached = true;
+                self.shard.approach_topics(index, ahead);
             }
             return Some((index, lane));
         }

@@ -6,7 +6,7 @@
 
 use super::home::Reader;
 use super::message::{Interest, Message};
-use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, TopicWork};
+use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, TopicPlaces};
 use super::{Shard, ShardMemory};
 use crate::id::{CATEGORIES, ShardIndex};
 use crate::store::{NONE, SlabFull};
@@ -21,7 +21,7 @@ impl<B: ShardMemory> Shard<B> {
     pub(crate) fn owe_interest(&mut self, topic: u32, flag: u8) {
         let home = self.home_of(topic);
         self.topics.topics[topic].state |= flag;
-        self.links[home.index()].interests.push_back(&mut self.topics.work, topic, TopicWork::interest_links);
+        self.links[home.index()].interests.push_back(&mut self.topics.places, topic, TopicPlaces::interest_links);
     }
 
     /// The home needs to be told nothing.
@@ -31,7 +31,7 @@ impl<B: ShardMemory> Shard<B> {
         }
         let home = self.home_of(topic);
         self.topics.topics[topic].state &= !(OWES_JOIN | OWES_LEAVE);
-        self.links[home.index()].interests.remove(&mut self.topics.work, topic, TopicWork::interest_links);
+        self.links[home.index()].interests.remove(&mut self.topics.places, topic, TopicPlaces::interest_links);
     }
 
     /// Silences a topic until the home has answered a join sent after this moment.

@@ -33,7 +33,7 @@ use message::Outcome;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
-use topic::{TopicWork, Topics};
+use topic::{Topic, TopicPlaces, Topics};
 use walk::Walks;
 use watcher::{Group, Watcher};
 
@@ -48,7 +48,8 @@ pub trait ShardMemory:
     + Backing<Watcher>
     + Backing<Group>
     + Backing<EntryRun>
-    + Backing<TopicWork>
+    + Backing<Topic>
+    + Backing<TopicPlaces>
     + Backing<Home>
     + Backing<Reader>
 {
@@ -59,7 +60,8 @@ impl<B> ShardMemory for B where
         + Backing<Watcher>
         + Backing<Group>
         + Backing<EntryRun>
-        + Backing<TopicWork>
+        + Backing<Topic>
+        + Backing<TopicPlaces>
         + Backing<Home>
         + Backing<Reader>
 {
@@ -188,11 +190,13 @@ impl<B: ShardMemory> Shard<B> {
                 seen: Seen::of_bits(seen_bits),
             },
             topics: Topics {
-                topics: Slab::new(Heap, limits.topics),
-                work: Arena::new(backing.clone()),
+                topics: Slab::new(backing.clone(), limits.topics),
+                places: Arena::new(backing.clone()),
+                documents: Arena::new(Heap),
                 parts: Slab::new(Heap, limits.topics),
                 entries: Slab::new(backing.clone(), entry_runs),
                 table: IdTable::new(seed),
+                has_views: false,
             },
             walks: Walks::NONE,
             homes: Homes::new(&backing, epoch, seed),

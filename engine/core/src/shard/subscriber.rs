@@ -77,8 +77,7 @@ impl<B: ShardMemory> Topics<B> {
         record.len += 1;
         if record.has(WALKS) {
             // The new entry may lie inside the part still to be walked and take the place of one there.
-            let work = &mut self.work[topic];
-            work.remaining = (work.remaining + 1).min(record.len);
+            record.remaining = (record.remaining + 1).min(record.len);
         }
         Ok(record.head * ENTRY_STRIDE + position)
     }
@@ -92,15 +91,13 @@ impl<B: ShardMemory> Topics<B> {
         let slot = self.entries[run].slots[position as usize];
         record.len -= 1;
         if record.has(WALKS) {
-            let work = &mut self.work[topic];
-            work.remaining = work.remaining.min(record.len);
+            record.remaining = record.remaining.min(record.len);
         }
         if position == 0 {
             record.head = self.entries[run].next;
             self.entries.remove(run);
-            let work = &mut self.work[topic];
-            if work.cursor / ENTRY_STRIDE == run {
-                work.cursor = if record.head == NONE { 0 } else { record.head * ENTRY_STRIDE };
+            if record.cursor / ENTRY_STRIDE == run {
+                record.cursor = if record.head == NONE { 0 } else { record.head * ENTRY_STRIDE };
             }
         }
         if entry == last {

@@ -14,20 +14,6 @@ use crate::store::NONE;
 /// Presentities looked up together: their cache misses overlap instead of queueing.
 const BATCH: usize = 16;
 
-/// What this shard knows of a presentity that is to be watched.
-#[derive(Clone, Copy)]
-struct Found {
-    /// The topic of the view asked for, or none.
-    topic: u32,
-    in_other_views: bool,
-}
-
-impl Default for Found {
-    fn default() -> Self {
-        Self { topic: NONE, in_other_views: false }
-    }
-}
-
 impl<B: ShardMemory> Shard<B> {
     /// Subscribes a group to presentities, thousands in one call, and tells how many it did not hold already.
     ///
@@ -42,29 +28,17 @@ impl<B: ShardMemory> Shard<B> {
         self.reserve_subscriptions(index, view, presentities)?;
         let mut fresh = 0;
         for batch in presentities.chunks(BATCH) {
-            let mut found = [Found::default(); BATCH];
-            for (found, &presentity) in found.iter_mut().zip(batch) {
-                *found = self.look_up(presentity, view);
-            }
-            for found in found.iter().filter(|found| found.topic != NONE) {
-                // The line that the subscriber's number will be written to: fetched now, while others are under way.
-                let head = self.topics.topics[found.topic].head;
-                if head != NONE {
-                    core::hint::black_box(self.topics.entries[head].next);
-                }
-            }
-            for (found, &presentity) in found.iter().zip(batch) {
-                let is_held = match *found {
-                    // It may have been new to this very batch.
-                    Found { topic: NONE, .. } | Found { in_other_views: true, .. } => {
-                        self.subscription_of(index, presentity).is_some()
-                    }
-                    Found { topic, .. } => self.slot_in(index, topic).is_some(),
+            let found = self.look_up(view, batch);
+            for (&topic, &presentity) in found.iter().zip(batch) {
+                let is_held = match topic {
+                    topic if topic != NONE && !self.topics.has_views => self.slot_in(index, topic).is_some(),
+                    // It may have been new to this very batch, or be held in another view.
+                    _ => self.subscription_of(index, presentity).is_some(),
                 };
                 if is_held {
                     continue;
                 }
-                let topic = match found.topic {
+                let topic = match topic {
                     NONE => self.topic_for(presentity, view)?,
                     topic => topic,
                 };
@@ -175,16 +149,26 @@ impl<B: ShardMemory> Shard<B> {
         self.topics.entries.reserve(fresh).map_err(refuse)
     }
 
-    fn look_up(&self, presentity: PresentityId, view: View) -> Found {
-        let mut found = Found::default();
-        for topic in self.topics.table.candidates(presentity) {
-            let record = &self.topics.topics[topic];
-            if record.is(presentity, view) {
-                found.topic = topic;
-            } else if record.presentity == presentity {
-                found.in_other_views = true;
+    /// Finds the topics of a batch, a step of the way for all of them at a time, so that the lines of each step come
+    /// together: the table's, the topics', and those that the subscribers' numbers will be written to.
+    fn look_up(&self, view: View, batch: &[PresentityId]) -> [u32; BATCH] {
+        let mut found = [NONE; BATCH];
+        for (found, &presentity) in found.iter_mut().zip(batch) {
+            *found = self.topics.table.candidates(presentity).next().unwrap_or(NONE);
+        }
+        let mut heads = [NONE; BATCH];
+        for ((found, head), &presentity) in found.iter_mut().zip(&mut heads).zip(batch) {
+            if *found != NONE {
+                let topic = &self.topics.topics[*found];
+                if topic.is(presentity, view) {
+                    *head = topic.head;
+                } else {
+                    *found = self.topics.find(presentity, view).unwrap_or(NONE);
+                }
             }
         }
+        let entries = heads.iter().filter(|&&head| head != NONE).map(|&head| self.topics.entries[head].next);
+        core::hint::black_box(entries.fold(0, |all, next| all | next));
         found
     }
 

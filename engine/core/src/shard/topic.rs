@@ -1,7 +1,8 @@
 //! Topics: what this shard knows of one view of one presentity, and who here looks at it.
 //!
 //! A topic lives while it has a subscription, and until its leave is on the way to the home. The record is one cache
-//! line: a drain reads nothing else but the document. What only walks and joins need lies in a second array.
+//! line of plain data, so that it may lie in huge pages: at a million topics every look at one would else pay for a walk
+//! through the page table as well. Its document and its places in lists lie in arrays beside it.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -30,16 +31,14 @@ pub(crate) const WALKS_LONG: u8 = 1 << 5;
 pub(crate) const WALKS: u8 = WALKS_SHORT | WALKS_LONG;
 
 /// One view of one presentity, as known here.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C, align(64))]
-pub(crate) struct Topic {
+pub struct Topic {
     pub(crate) presentity: PresentityId,
     /// The state is the presentity's newest as of this.
     pub(crate) stamp: Stamp,
     /// Past it the topic is silent until the home tells what follows.
     pub(crate) expires: Tick,
-    /// The document, while all changes were of one category; else they lie in `parts`.
-    pub(crate) document: Option<Document>,
     /// This topic's own numbering of the view's changes: it goes in step with the home's.
     pub(crate) turn: u32,
     /// The home's number of the newest change heard of.
@@ -49,13 +48,20 @@ pub(crate) struct Topic {
     pub(crate) len: u32,
     /// Odd while the topic lives, and raised by two with every join: an update meant for an earlier join is stale.
     pub(crate) generation: u32,
+    /// The documents, once there were several categories.
     pub(crate) parts: u32,
+    /// Where the walk goes on, as an entry's number.
+    pub(crate) cursor: u32,
+    /// Entries until the walk is round.
+    pub(crate) remaining: u32,
     pub(crate) view: View,
     pub(crate) state: u8,
+    /// The category of all changes, while they were of one.
     pub(crate) category: u8,
+    pub(crate) spare: u32,
 }
 
-const _: () = assert!(size_of::<Topic>() == 64, "a drain reads one line of a topic");
+const _: () = assert!(size_of::<Topic>() == 64, "whoever looks at a topic reads one line");
 
 impl Topic {
     pub(crate) fn is(&self, presentity: PresentityId, view: View) -> bool {
@@ -99,20 +105,17 @@ impl Record for TopicParts {
     }
 }
 
-/// What walks and joins need of a topic.
+/// A topic's places in lists.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
-pub struct TopicWork {
-    /// Where the walk goes on, as an entry's number.
-    pub(crate) cursor: u32,
-    /// Entries until the walk is round.
-    pub(crate) remaining: u32,
+pub struct TopicPlaces {
+    /// Among the walks.
     pub(crate) walk_links: Links,
     /// In the link's list of topics that owe the home a join or a leave.
     pub(crate) interest_links: Links,
 }
 
-impl TopicWork {
+impl TopicPlaces {
     pub(crate) fn walk_links(&mut self) -> &mut Links {
         &mut self.walk_links
     }
@@ -124,12 +127,15 @@ impl TopicWork {
 
 /// The topics of a shard, with their subscriber lists.
 pub(crate) struct Topics<B: ShardMemory> {
-    /// On the heap whatever the backing is, for they hold documents.
-    pub(crate) topics: Slab<Topic, Heap>,
-    pub(crate) work: Arena<TopicWork, B>,
+    pub(crate) topics: Slab<Topic, B>,
+    pub(crate) places: Arena<TopicPlaces, B>,
+    /// The document of each topic, while all its changes were of one category; else they lie in `parts`.
+    pub(crate) documents: Arena<Option<Document>, Heap>,
     pub(crate) parts: Slab<TopicParts, Heap>,
     pub(crate) entries: Slab<EntryRun, B>,
     pub(crate) table: IdTable,
+    /// Whether any presentity was ever looked at in two views here. While not, a topic found is the only one.
+    pub(crate) has_views: bool,
 }
 
 impl<B: ShardMemory> Topics<B> {
@@ -140,6 +146,7 @@ impl<B: ShardMemory> Topics<B> {
     /// Makes a topic that knows nothing yet.
     pub(crate) fn create(&mut self, presentity: PresentityId, view: View) -> Result<u32, SlabFull> {
         self.reserve(1)?;
+        self.has_views |= self.table.candidates(presentity).any(|other| self.topics[other].presentity == presentity);
         let index = self.topics.insert()?;
         let topic = &mut self.topics[index];
         *topic = Topic {
@@ -168,8 +175,11 @@ impl<B: ShardMemory> Topics<B> {
     pub(crate) fn reserve(&mut self, count: u32) -> Result<(), SlabFull> {
         self.topics.reserve(count)?;
         let wanted = self.topics.ever().saturating_add(count).min(self.topics.limit());
-        while self.work.len() < wanted {
-            self.work.push()?;
+        while self.places.len() < wanted {
+            self.places.push()?;
+        }
+        while self.documents.len() < wanted {
+            self.documents.push()?;
         }
         Ok(())
     }
@@ -177,7 +187,7 @@ impl<B: ShardMemory> Topics<B> {
     /// Lets go of a topic without subscribers. Its documents must be gone.
     pub(crate) fn free(&mut self, index: u32) {
         let topic = &mut self.topics[index];
-        debug_assert!(topic.len == 0 && topic.parts == NONE && topic.document.is_none());
+        debug_assert!(topic.len == 0 && topic.parts == NONE && self.documents[index].is_none());
         topic.generation = topic.generation.wrapping_add(1);
         topic.state = 0;
         let presentity = topic.presentity;
@@ -187,10 +197,10 @@ impl<B: ShardMemory> Topics<B> {
 
     /// Takes every document out of a topic.
     pub(crate) fn take_documents(&mut self, index: u32, mut taken: impl FnMut(Document)) {
-        let topic = &mut self.topics[index];
-        if let Some(document) = topic.document.take() {
+        if let Some(document) = self.documents[index].take() {
             taken(document);
         }
+        let topic = &mut self.topics[index];
         if topic.parts != NONE {
             let parts = core::mem::replace(&mut topic.parts, NONE);
             for document in self.parts[parts].documents.iter_mut().filter_map(Option::take) {
@@ -214,7 +224,7 @@ impl<B: ShardMemory> Topics<B> {
         let topic = &mut self.topics[index];
         if topic.parts == NONE && (topic.category == category.number() || topic.category == NO_CATEGORY) {
             topic.category = category.number();
-            return Ok(core::mem::replace(&mut topic.document, document));
+            return Ok(core::mem::replace(&mut self.documents[index], document));
         }
         self.spread(index, before)?;
         let topic = &self.topics[index];
@@ -236,14 +246,14 @@ impl<B: ShardMemory> Topics<B> {
         if let Some(category) = Category::new(topic.category) {
             record.turns[category.index()] = before;
             record.known = 1 << category.number();
-            record.documents[category.index()] = topic.document.take();
+            record.documents[category.index()] = self.documents[index].take();
         }
         topic.parts = parts;
         Ok(())
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.topics.bytes() + self.work.bytes() + self.parts.bytes() + self.entries.bytes()
+        self.topics.bytes() + self.places.bytes() + self.documents.bytes() + self.parts.bytes() + self.entries.bytes()
     }
 
     pub(crate) fn verify(&self) -> Result<(), Corrupt> {
@@ -258,10 +268,10 @@ impl<B: ShardMemory> Topics<B> {
             if self.find(topic.presentity, topic.view) != Some(index) {
                 return wrong("a living topic is found by its presentity and view");
             }
-            if topic.has(WALKS) && self.work[index].remaining == 0 {
+            if topic.has(WALKS) && topic.remaining == 0 {
                 return wrong("a walk in a list has entries left");
             }
-            if topic.has(WALKS) && self.work[index].remaining > topic.len {
+            if topic.has(WALKS) && topic.remaining > topic.len {
                 return wrong("a walk has no more entries left than the topic has");
             }
             if topic.len == 0 && !topic.has(OWES_LEAVE) {

@@ -77,9 +77,8 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Empties a topic's documents without forgetting which categories there were.
     fn forget_documents(&mut self, home: ShardIndex, index: u32) {
-        let topic = &mut self.topics.topics[index];
-        let single = topic.document.take();
-        let parts = topic.parts;
+        let single = self.topics.documents[index].take();
+        let parts = self.topics.topics[index].parts;
         if let Some(document) = single {
             self.give_back(home, document);
         }

@@ -197,7 +197,7 @@ impl<B: ShardMemory> Shard<B> {
                     return wrong("a walk list holds walks of its kind", topic);
                 }
                 walking -= 1;
-                topic = self.topics.work[topic].walk_links.next;
+                topic = self.topics.places[topic].walk_links.next;
             }
         }
         if walking != 0 {
@@ -210,7 +210,7 @@ impl<B: ShardMemory> Shard<B> {
                     return wrong("a topic owes its interest to its home", topic);
                 }
                 owing -= 1;
-                topic = self.topics.work[topic].interest_links.next;
+                topic = self.topics.places[topic].interest_links.next;
             }
             if link.credits > self.limits.credits {
                 return wrong("no more credits than were given", home as u64);

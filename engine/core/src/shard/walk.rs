@@ -6,7 +6,7 @@
 //! and a large one always gets on.
 
 use super::subscriber::{ENTRIES, ENTRY_STRIDE};
-use super::topic::{TopicWork, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
+use super::topic::{TopicPlaces, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::{Shard, ShardMemory};
 use crate::store::{List, NONE};
 
@@ -36,29 +36,28 @@ impl<B: ShardMemory> Shard<B> {
         if record.len == 0 {
             return;
         }
-        let work = &mut self.topics.work[topic];
-        work.remaining = record.len;
+        record.remaining = record.len;
         if record.has(WALKS) {
             self.counters.walks_extended += 1;
             return;
         }
-        work.cursor = record.head * ENTRY_STRIDE;
+        record.cursor = record.head * ENTRY_STRIDE;
         let (flag, list) = if record.len <= self.limits.short_walk_entries {
             (WALKS_SHORT, &mut self.walks.short)
         } else {
             (WALKS_LONG, &mut self.walks.long)
         };
         record.state |= flag;
-        list.push_back(&mut self.topics.work, topic, TopicWork::walk_links);
+        list.push_back(&mut self.topics.places, topic, TopicPlaces::walk_links);
     }
 
     /// Takes a topic out of the walk lists.
     pub(crate) fn end_walk(&mut self, topic: u32) {
         let record = &mut self.topics.topics[topic];
         if record.has(WALKS_SHORT) {
-            self.walks.short.remove(&mut self.topics.work, topic, TopicWork::walk_links);
+            self.walks.short.remove(&mut self.topics.places, topic, TopicPlaces::walk_links);
         } else if record.has(WALKS_LONG) {
-            self.walks.long.remove(&mut self.topics.work, topic, TopicWork::walk_links);
+            self.walks.long.remove(&mut self.topics.places, topic, TopicPlaces::walk_links);
         }
         record.state &= !WALKS;
     }
@@ -94,8 +93,8 @@ impl<B: ShardMemory> Shard<B> {
             let topic = self.walks.long.head;
             left -= self.walk(topic, left.min(QUANTUM));
             if self.topics.topics[topic].has(WALKS_LONG) {
-                self.walks.long.remove(&mut self.topics.work, topic, TopicWork::walk_links);
-                self.walks.long.push_back(&mut self.topics.work, topic, TopicWork::walk_links);
+                self.walks.long.remove(&mut self.topics.places, topic, TopicPlaces::walk_links);
+                self.walks.long.push_back(&mut self.topics.places, topic, TopicPlaces::walk_links);
             }
         }
         budget - left
@@ -103,13 +102,12 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Visits up to `entries` entries of a topic that has a walk under way; ends the walk if that was all.
     pub(crate) fn walk(&mut self, topic: u32, entries: usize) -> usize {
-        let Topics { topics, work, entries: runs, .. } = &mut self.topics;
-        let record = &topics[topic];
-        let work = &mut work[topic];
-        let mut left = entries.min(work.remaining as usize) as u32;
+        let Topics { topics, entries: runs, .. } = &mut self.topics;
+        let record = &mut topics[topic];
+        let mut left = entries.min(record.remaining as usize) as u32;
         let visited = left;
-        work.remaining -= left;
-        let (mut run, mut position) = (work.cursor / ENTRY_STRIDE, work.cursor % ENTRY_STRIDE);
+        record.remaining -= left;
+        let (mut run, mut position) = (record.cursor / ENTRY_STRIDE, record.cursor % ENTRY_STRIDE);
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
@@ -133,9 +131,9 @@ impl<B: ShardMemory> Shard<B> {
                 position = 0;
             }
         }
-        work.cursor = run * ENTRY_STRIDE + position;
+        record.cursor = run * ENTRY_STRIDE + position;
         self.counters.walk_entries += u64::from(visited);
-        if work.remaining == 0 {
+        if record.remaining == 0 {
             self.end_walk(topic);
         }
         visited as usize

@@ -9,8 +9,9 @@ use crate::population::Scratch;
 use crate::recorder::Recorder;
 use crate::schedule::Residents;
 
-/// Contacts subscribed in one poll: some hundred microseconds, so that first states flow meanwhile.
-const CONTACTS_PER_POLL: u64 = 2_000;
+/// Contacts subscribed in one poll: some ten microseconds, so that first states are told while the topics' lines are
+/// still near, as they would be in a frontend that serves one session after the other.
+const CONTACTS_PER_POLL: u64 = 320;
 
 /// Drawing is timed for one user in so many and reckoned up, so that the clock does not weigh on the result.
 const TIMED_EVERY: u32 = 16;
