@@ -5,7 +5,8 @@
 //! valgrind --tool=callgrind --collect-atstart=no --toggle-collect='*measured*' target/release/examples/instructions
 //! ```
 //!
-//! Divide the `Collected` figure by the notifications printed.
+//! Divide the `Collected` figure by the notifications printed. With `*signed_in*` in place of `*measured*` it is the
+//! sign-in of 20,000 users that is counted: 1.6 million subscriptions, and as many first states told.
 
 use fanfare_benches::World;
 
@@ -26,8 +27,13 @@ fn measured(world: &mut World) -> (u64, u64) {
     (notes, sum)
 }
 
+#[inline(never)]
+fn signed_in() -> World {
+    World::signed_in(USERS, 80)
+}
+
 fn main() {
-    let mut world = World::signed_in(USERS, 80);
+    let mut world = signed_in();
     let (notes, sum) = measured(&mut world);
     println!("{notes} notifications, checksum {sum:016x}");
 }

@@ -3,7 +3,7 @@
 //! Within a watcher the drain rotates over runs and lanes, so that no subscription waits longer than a round. What a
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
-use super::slot::{LANES, SlotRun};
+use super::slot::{LANES, Outboxes, SlotRun};
 use super::topic::{LIVE, NO_CATEGORY, TopicParts};
 use super::watcher::{Group, Standing};
 use super::{Shard, ShardMemory};
@@ -70,7 +70,12 @@ impl Note<'_> {
 /// What a subscription is about to be told.
 struct Due {
     slot: u32,
+    group: u32,
     topic: u32,
+    parts: u32,
+    presentity: PresentityId,
+    stamp: Stamp,
+    view: View,
     told: Categories,
     first: bool,
     skipped: u32,
@@ -83,6 +88,7 @@ struct Due {
 pub struct Outbox<'a, B: ShardMemory> {
     shard: &'a mut Shard<B>,
     watcher: u32,
+    token: u64,
     left: u32,
     /// Whether the topics of the run under way were asked for.
     is_approached: bool,
@@ -105,10 +111,12 @@ impl<B: ShardMemory> Shard<B> {
     pub fn outbox(&mut self, watcher: WatcherId) -> Outbox<'_, B> {
         let left = self.limits.notes_per_ready;
         let watcher = self.watcher(watcher).unwrap_or(NONE);
+        let mut token = 0;
         if watcher != NONE {
             self.take_from_ready(watcher);
+            token = self.outboxes.watchers[watcher].token;
         }
-        Outbox { shard: self, watcher, left, is_approached: false }
+        Outbox { shard: self, watcher, token, left, is_approached: false }
     }
 
     /// Reads what the next watchers' outboxes will need, a step of the way for all of them at a time: lines that come
@@ -162,23 +170,21 @@ impl<B: ShardMemory> Outbox<'_, B> {
     #[inline]
     pub fn next(&mut self) -> Option<Note<'_>> {
         let due = self.next_due()?;
-        let shard = &*self.shard;
-        let run = &shard.outboxes.runs[due.slot / LANES];
-        let topic = &shard.topics.topics[due.topic];
+        let topics = &self.shard.topics;
         Some(Note {
-            watcher_token: shard.outboxes.watchers[self.watcher].token,
+            watcher_token: self.token,
             slot: SlotIndex(due.slot),
-            presentity: topic.presentity,
-            view: topic.view,
-            stamp: topic.stamp,
+            presentity: due.presentity,
+            view: due.view,
+            stamp: due.stamp,
             first: due.first,
             skipped: due.skipped,
             skipped_at_least: due.skipped_at_least,
             topic: due.topic,
-            documents: &shard.topics.documents,
-            parts: (topic.parts != NONE).then(|| &shard.topics.parts[topic.parts]),
+            documents: &topics.documents,
+            parts: (due.parts != NONE).then(|| &topics.parts[due.parts]),
             told: due.told,
-            group: &shard.outboxes.groups[run.group],
+            group: &self.shard.outboxes.groups[due.group],
         })
     }
 
@@ -190,58 +196,69 @@ impl<B: ShardMemory> Outbox<'_, B> {
             let (index, lane) = self.next_dirty()?;
             let shard = &mut *self.shard;
             let run = &mut shard.outboxes.runs[index];
-            let slot = index * LANES + lane;
-            let lane = lane as usize;
-            let topic = run.topics[lane];
+            let at = lane as usize % LANES as usize;
+            let topic = run.topics[at];
             let record = &shard.topics.topics[topic];
             if !record.has(LIVE) || record.expires <= shard.now {
                 // Silent: the home is about to say what follows, and then everybody is marked again.
                 continue;
             }
-            let behind = shard.outboxes.seen.behind(record.turn, run.seen[lane]);
+            let behind = shard.outboxes.seen.behind(record.turn, run.seen[at]);
             if behind == 0 {
                 shard.counters.marks_needless += 1;
                 continue;
             }
             let first = run.fresh & 1 << lane != 0;
-            run.seen[lane] = shard.outboxes.seen.of_turn(record.turn);
+            run.seen[at] = shard.outboxes.seen.of_turn(record.turn);
             run.fresh &= !(1 << lane);
             let wants = run.wants();
+            let mut due = Due {
+                slot: index * LANES + lane,
+                group: run.group,
+                topic,
+                parts: record.parts,
+                presentity: record.presentity,
+                stamp: record.stamp,
+                view: record.view,
+                told: Categories::NONE,
+                first,
+                skipped: u32::from(behind) - 1,
+                skipped_at_least: false,
+            };
             if wants == Categories::ALL && record.parts == NONE {
                 shard.counters.delivered += 1;
                 shard.counters.skipped += u64::from(behind - 1);
-                self.left -= 1;
-                let told = match record.category {
-                    NO_CATEGORY => Categories::NONE,
-                    category => Categories::only(Category::from_low_bits(category)),
-                };
-                return Some(Due { slot, topic, told, first, skipped: u32::from(behind) - 1, skipped_at_least: false });
+                if record.category != NO_CATEGORY {
+                    due.told = Categories::only(Category::from_low_bits(record.category));
+                }
+            } else if let Some((told, skipped, at_least)) = shard.wanted_of(topic, wants, behind, first) {
+                (due.told, due.skipped, due.skipped_at_least) = (told, skipped, at_least);
+            } else {
+                continue;
             }
-            if let Some((told, skipped, skipped_at_least)) = shard.wanted_of(topic, wants, behind, first) {
-                self.left -= 1;
-                return Some(Due { slot, topic, told, first, skipped, skipped_at_least });
-            }
+            self.left -= 1;
+            return Some(due);
         }
     }
 
     /// The next dirty lane, its mark taken away.
     #[inline]
     fn next_dirty(&mut self) -> Option<(u32, u32)> {
-        let outboxes = &mut self.shard.outboxes;
+        let Outboxes { watchers, runs, .. } = &mut self.shard.outboxes;
+        let watcher = &mut watchers[self.watcher];
         loop {
-            let watcher = &mut outboxes.watchers[self.watcher];
             let index = watcher.dirty.head;
             if index == NONE {
                 return None;
             }
-            let run = &mut outboxes.runs[index];
+            let run = &mut runs[index];
             let ahead = u32::from(run.dirty) & u32::MAX << watcher.cursor;
             if ahead == 0 {
                 // The round through this run is over; what was marked behind the cursor waits for the next one.
                 watcher.cursor = 0;
                 self.is_approached = false;
-                watcher.dirty.remove(&mut outboxes.runs, index, SlotRun::dirty_links);
-                watcher.dirty.push_back(&mut outboxes.runs, index, SlotRun::dirty_links);
+                watcher.dirty.remove(runs, index, SlotRun::dirty_links);
+                watcher.dirty.push_back(runs, index, SlotRun::dirty_links);
                 continue;
             }
             let lane = ahead.trailing_zeros();
@@ -249,7 +266,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
             watcher.cursor = lane as u8 + 1;
             let ahead = run.dirty;
             if ahead == 0 {
-                outboxes.leave(index, self.watcher);
+                // The watcher's standing is settled when the outbox is let go of.
+                watcher.cursor = 0;
+                watcher.dirty.remove(runs, index, SlotRun::dirty_links);
                 self.is_approached = false;
             } else if !self.is_approached {
                 self.is_approached = true;

@@ -153,6 +153,8 @@ pub struct Shard<B: ShardMemory = Heap> {
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
     tickets: u64,
+    /// Bulk subscribes so far.
+    calls: u32,
     /// Ready watchers whose lines were asked for and that were not drained yet.
     approached: usize,
     counters: Counters,
@@ -203,6 +205,7 @@ impl<B: ShardMemory> Shard<B> {
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
             outcomes: VecDeque::new(),
             tickets: 0,
+            calls: 0,
             approached: 0,
             counters: Counters::default(),
         })

@@ -12,7 +12,7 @@ use crate::id::{GroupId, PresentityId, SlotIndex, View};
 use crate::store::NONE;
 
 /// Presentities looked up together: their cache misses overlap instead of queueing.
-const BATCH: usize = 16;
+const BATCH: usize = 40;
 
 impl<B: ShardMemory> Shard<B> {
     /// Subscribes a group to presentities, thousands in one call, and tells how many it did not hold already.
@@ -26,13 +26,20 @@ impl<B: ShardMemory> Shard<B> {
     pub fn subscribe(&mut self, group: GroupId, view: View, presentities: &[PresentityId]) -> Result<usize, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         self.reserve_subscriptions(index, view, presentities)?;
+        // Whether the group holds a topic already is asked of the topic, whose line is at hand, once the group's own
+        // topics were told of this call. With few to add to many, and while presentities have several views, it is
+        // cheaper to look for them in the group.
+        let many = presentities.len() * 4 >= self.outboxes.groups[index].len as usize;
+        let call = if many && !self.topics.has_views { self.begin_call(index) } else { 0 };
         let mut fresh = 0;
         for batch in presentities.chunks(BATCH) {
             let found = self.look_up(view, batch);
             for (&topic, &presentity) in found.iter().zip(batch) {
                 let is_held = match topic {
-                    topic if topic != NONE && !self.topics.has_views => self.slot_in(index, topic).is_some(),
                     // It may have been new to this very batch, or be held in another view.
+                    NONE => self.subscription_of(index, presentity).is_some(),
+                    topic if call != 0 => self.topics.topics[topic].held_in_call == call,
+                    topic if !self.topics.has_views => self.slot_in(index, topic).is_some(),
                     _ => self.subscription_of(index, presentity).is_some(),
                 };
                 if is_held {
@@ -44,6 +51,7 @@ impl<B: ShardMemory> Shard<B> {
                 };
                 let slot = self.take_slot(index)?;
                 self.attach(slot, topic)?;
+                self.topics.topics[topic].held_in_call = call;
                 fresh += 1;
             }
         }
@@ -149,6 +157,27 @@ impl<B: ShardMemory> Shard<B> {
         self.topics.entries.reserve(fresh).map_err(refuse)
     }
 
+    /// Tells the topics that a group holds of a bulk call, and gives the call's number.
+    fn begin_call(&mut self, group: u32) -> u32 {
+        self.calls = self.calls.wrapping_add(1);
+        if self.calls == 0 {
+            // The numbers begin again: what topics remember of the last round would be taken for this one.
+            for topic in 0..self.topics.topics.ever() {
+                self.topics.topics[topic].held_in_call = 0;
+            }
+            self.calls = 1;
+        }
+        let mut run = self.outboxes.groups[group].runs.head;
+        while run != NONE {
+            let record = &self.outboxes.runs[run];
+            for (_, &topic) in record.topics.iter().enumerate().filter(|(lane, _)| record.used >> lane & 1 != 0) {
+                self.topics.topics[topic].held_in_call = self.calls;
+            }
+            run = record.links.next;
+        }
+        self.calls
+    }
+
     /// Finds the topics of a batch, a step of the way for all of them at a time, so that the lines of each step come
     /// together: the table's, the topics', and those that the subscribers' numbers will be written to.
     fn look_up(&self, view: View, batch: &[PresentityId]) -> [u32; BATCH] {
@@ -191,13 +220,12 @@ impl<B: ShardMemory> Shard<B> {
         let mut run = self.outboxes.groups[group].runs.head;
         while run != NONE {
             let record = &self.outboxes.runs[run];
-            let mut hits = 0u16;
-            for (lane, &other) in record.topics.iter().enumerate() {
-                hits |= u16::from(other == topic) << lane;
-            }
-            hits &= record.used;
-            if hits != 0 {
-                return Some(run * LANES + hits.trailing_zeros());
+            // First whether any lane has it, which is four vector instructions; then which, and whether it is in use.
+            if record.topics.iter().fold(false, |hit, &other| hit | (other == topic)) {
+                let is_it = |lane: &u32| record.topics[*lane as usize] == topic && record.used & 1 << lane != 0;
+                if let Some(lane) = (0..LANES).find(is_it) {
+                    return Some(run * LANES + lane);
+                }
             }
             run = record.links.next;
         }

@@ -58,7 +58,8 @@ pub struct Topic {
     pub(crate) state: u8,
     /// The category of all changes, while they were of one.
     pub(crate) category: u8,
-    pub(crate) spare: u32,
+    /// The last bulk call whose group holds the topic; see `Shard::subscribe`.
+    pub(crate) held_in_call: u32,
 }
 
 const _: () = assert!(size_of::<Topic>() == 64, "whoever looks at a topic reads one line");

@@ -5,7 +5,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use super::slot::{LANES, SlotRun};
+use super::slot::{LANES, Outboxes, SlotRun};
 use super::{Shard, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{Categories, GroupId, WatcherId};
@@ -190,26 +190,23 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Takes a free slot of the group's, making a new run if there is none.
     pub(crate) fn take_slot(&mut self, group: u32) -> Result<u32, Error> {
-        let outboxes = &mut self.outboxes;
-        let head = outboxes.groups[group].runs.head;
-        let run = if head != crate::store::NONE && !outboxes.runs[head].is_full() {
-            head
-        } else {
-            let limit = outboxes.runs.limit() * LANES;
-            let run = outboxes.runs.insert().map_err(|why| full(why, Bound::Subscriptions, limit, "subscriptions"))?;
-            let Group { watcher, wants_bits, .. } = outboxes.groups[group];
-            outboxes.runs[run] = SlotRun { watcher, group, wants_bits, ..SlotRun::zeroed() };
-            outboxes.groups[group].runs.push_front(&mut outboxes.runs, run, SlotRun::links);
-            run
-        };
-        let record = &mut outboxes.runs[run];
-        let lane = (!record.used).trailing_zeros();
-        record.used |= 1 << lane;
-        outboxes.groups[group].len += 1;
-        if outboxes.runs[run].is_full() {
-            let runs = &mut outboxes.groups[group].runs;
-            runs.remove(&mut outboxes.runs, run, SlotRun::links);
-            runs.push_back(&mut outboxes.runs, run, SlotRun::links);
+        let Outboxes { groups, runs, .. } = &mut self.outboxes;
+        let record = &mut groups[group];
+        let mut run = record.runs.head;
+        if run == crate::store::NONE || runs[run].is_full() {
+            let limit = runs.limit() * LANES;
+            run = runs.insert().map_err(|why| full(why, Bound::Subscriptions, limit, "subscriptions"))?;
+            let Group { watcher, wants_bits, .. } = *record;
+            runs[run] = SlotRun { watcher, group, wants_bits, ..SlotRun::zeroed() };
+            record.runs.push_front(runs, run, SlotRun::links);
+        }
+        let slots = &mut runs[run];
+        let lane = (!slots.used).trailing_zeros();
+        slots.used |= 1 << lane;
+        record.len += 1;
+        if slots.is_full() {
+            record.runs.remove(runs, run, SlotRun::links);
+            record.runs.push_back(runs, run, SlotRun::links);
         }
         Ok(run * LANES + lane)
     }
