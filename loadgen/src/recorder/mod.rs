@@ -24,7 +24,7 @@ const BODY_CHECK_EVERY: u64 = 1_024;
 
 /// One first state in so many has its document read; the others are known by their stamp alone. A sign-in storm of
 /// millions would otherwise measure little but the recorder's misses on a million cold documents.
-const FIRST_READ_EVERY: u64 = 64;
+const FIRST_READ_EVERY: u64 = 1_024;
 
 /// Notes that are settled together.
 const BATCH: usize = 64;
