@@ -3,20 +3,10 @@
 use std::error::Error;
 
 use bytes::Bytes;
-use fanfare::{Core, Engine, Frontend, Outbox, Poll, PresentityId, Publication, Shard, Tick, WatcherId};
-
-/// The frontend of an engine that only handles use: no sockets, no watchers of its own.
-struct Handles;
-
-impl Frontend for Handles {
-    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
-        Poll::IDLE
-    }
-    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
-}
+use fanfare::{Engine, NoFrontend, PresentityId, Publication};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let engine = Engine::builder().start(|_: Core| Handles)?;
+    let engine = Engine::builder().start(|_core| NoFrontend)?;
     println!("an engine with {} shard(s)", engine.shards());
 
     let door = engine.handle();

@@ -6,19 +6,9 @@
 //!
 //! ```
 //! use bytes::Bytes;
-//! use fanfare::{Core, Engine, Frontend, Outbox, Poll, PresentityId, Publication, Shard, Tick, WatcherId};
+//! use fanfare::{Engine, NoFrontend, PresentityId, Publication};
 //!
-//! /// A frontend without sockets: this engine is used by its handles alone.
-//! struct Nothing;
-//!
-//! impl Frontend for Nothing {
-//!     fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
-//!         Poll::IDLE
-//!     }
-//!     fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
-//! }
-//!
-//! let engine = Engine::builder().shards(1).start(|_: Core| Nothing)?;
+//! let engine = Engine::builder().shards(1).start(|_core| NoFrontend)?;
 //! let door = engine.handle();
 //! let ken = PresentityId::new(7);
 //!
@@ -59,8 +49,8 @@ pub mod runtime;
 pub use handle::{CallError, Handle, OwnedNote, Watcher};
 #[cfg(not(loom))]
 pub use runtime::{
-    Clock, Core, Cpus, CpusError, Engine, EngineBuilder, EngineError, Frontend, Interest, Io, LoopStats, Poll,
-    StartError,
+    Clock, Core, Cpus, CpusError, Engine, EngineBuilder, EngineError, Frontend, Interest, Io, LoopStats, NoFrontend,
+    Poll, StartError,
 };
 
 /// The shard that a frontend is given: its arenas lie in private memory maps.

@@ -64,3 +64,15 @@ pub struct Core {
     /// Where the frontend registers its descriptors, so that they wake the core.
     pub io: Io,
 }
+
+/// The frontend of an engine that only handles use: no sockets, no watchers of its own.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoFrontend;
+
+impl Frontend for NoFrontend {
+    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+}

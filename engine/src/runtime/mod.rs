@@ -25,7 +25,7 @@ pub use clock::Clock;
 pub use cpus::{Cpus, CpusError};
 pub use engine::{Engine, EngineBuilder, StartError};
 pub use fate::EngineError;
-pub use frontend::{Core, Frontend, Poll};
+pub use frontend::{Core, Frontend, NoFrontend, Poll};
 pub use reactor::{Event, Interest, Io, Reactor};
 pub use stats::LoopStats;
 pub(crate) use thread::on_a_shard;
