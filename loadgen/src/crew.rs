@@ -100,6 +100,8 @@ pub struct Checked {
     pub absorbed: u64,
     /// Bytes of the engine's memory: all of it.
     pub engine_bytes: u64,
+    /// Those of them that topics take: records, places, tables; without subscriber lists and documents.
+    pub topic_bytes: u64,
     /// Of which documents.
     pub document_bytes: u64,
     /// Presentities with a watcher on this shard.
@@ -120,6 +122,7 @@ impl Checked {
         self.pending += other.pending;
         self.absorbed += other.absorbed;
         self.engine_bytes += other.engine_bytes;
+        self.topic_bytes += other.topic_bytes;
         self.document_bytes += other.document_bytes;
         self.topics += other.topics;
     }

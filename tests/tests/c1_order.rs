@@ -75,3 +75,31 @@ fn c1_a_presentity_that_was_forgotten_comes_back_with_a_higher_stamp() {
         assert!(mesh.shards[1].counters().evicted > 0);
     }
 }
+
+#[test]
+fn c1_two_changes_of_view_in_a_row_forget_nothing() {
+    let mut mesh = Mesh::new(2, Limits::default());
+    let ken = mesh.presentity_at(1, 0);
+    let (watcher, group) = mesh.watcher(0);
+    let (_, other) = mesh.watcher(0);
+    let publish = |mesh: &mut Mesh, view, text: &'static str| {
+        mesh.shards[0].publish(Publication { view: View(view), ..Publication::plain(ken, text.into()) }).unwrap();
+        mesh.settle();
+    };
+    publish(&mut mesh, 2, "old");
+    mesh.shards[0].subscribe(other, View(2), &[ken]).unwrap();
+    mesh.shards[0].subscribe(group, View(0), &[ken]).unwrap();
+    mesh.settle();
+    for text in ["one", "two", "three"] {
+        publish(&mut mesh, 0, text);
+    }
+    let before = mesh.hear(0, watcher).pop().unwrap();
+    // The first move ends in a topic that knows nothing yet; what was shown must not be forgotten with it.
+    assert!(mesh.shards[0].move_subscription(group, ken, View(1)).unwrap());
+    assert!(mesh.shards[0].move_subscription(group, ken, View(2)).unwrap());
+    assert_eq!(mesh.hear(0, watcher), []);
+    mesh.settle();
+    let after = mesh.hear(0, watcher).pop().unwrap();
+    assert!(after.stamp >= before.stamp, "{:?} after {:?}", after.stamp, before.stamp);
+    mesh.verify();
+}

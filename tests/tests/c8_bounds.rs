@@ -78,12 +78,18 @@ fn c8_documents_and_states_are_bounded() {
         assert_eq!(refused_for(publish(&mut mesh, plain(number, 10))), None);
     }
     assert_eq!(refused_for(publish(&mut mesh, plain(4, 10))), Some(Bound::Presentities));
-    let other_view = Publication { view: View(1), ..plain(1, 11) };
+    let views = Error::Limit { bound: Bound::Views, limit: 1 };
+    assert_eq!(publish(&mut mesh, Publication { view: View(1), ..plain(1, 11) }).unwrap_err(), views);
     assert_eq!(refused_for(publish(&mut mesh, Publication { document: None, ..plain(3, 0) })), None);
-    assert_eq!(refused_for(publish(&mut mesh, other_view)), Some(Bound::Views));
     assert_eq!(refused_for(publish(&mut mesh, plain(3, 100))), None);
     assert_eq!(refused_for(publish(&mut mesh, plain(1, 100))), None);
     assert_eq!(refused_for(publish(&mut mesh, plain(2, 100))), Some(Bound::DocumentsBytes));
+    // What is there may be prolonged or replaced by as much, though nothing more fits.
+    let prolonged = Publication { expires: fanfare_core::Tick::from_micros(9), ..plain(1, 100) };
+    assert_eq!(refused_for(publish(&mut mesh, prolonged)), None);
+    let replaced = Publication::plain(PresentityId::new(1), vec![7; 100].into());
+    assert_eq!(refused_for(publish(&mut mesh, replaced)), None);
+    assert!(mesh.shards[0].footprint().documents <= 400);
     mesh.verify();
 }
 
@@ -123,4 +129,34 @@ fn c8_limits_out_of_range_are_refused_with_the_range() {
     assert_eq!(refused.to_string(), "limit `credits` is 0, but must be from 1 to 1048576");
     let refused = Shard::new(ShardConfig::new(65, 65), Heap).map(|_| ()).unwrap_err();
     assert_eq!(refused, ShardError::Index { index: 65, shards: 65 });
+}
+
+#[test]
+fn c8_a_full_shard_still_says_that_what_is_held_is_held() {
+    let mut mesh = Mesh::new(1, Limits { subscriptions: 32, ..Limits::default() });
+    let (_, one) = mesh.watcher(0);
+    let (_, two) = mesh.watcher(0);
+    let shard = &mut mesh.shards[0];
+    assert_eq!(shard.subscribe(one, View::PLAIN, &ids(0..16)), Ok(16));
+    assert_eq!(shard.subscribe(two, View::PLAIN, &ids(0..10)), Ok(10));
+    assert_eq!(shard.subscribe(one, View::PLAIN, &ids(0..16)), Ok(0));
+    assert_eq!(shard.subscribe(two, View::PLAIN, &ids(5..16)), Ok(6), "its run has six slots free");
+    assert!(shard.subscribe(two, View::PLAIN, &ids(16..17)).is_err());
+    mesh.verify();
+}
+
+#[test]
+fn c8_publishers_without_pause_do_not_hold_up_what_watchers_are_owed() {
+    let mut mesh = Mesh::new(1, Limits { link_slots: 4, credits: 8, ..Limits::default() });
+    let ken = mesh.presentity_at(0, 0);
+    let (watcher, group) = mesh.watcher(0);
+    mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    let mut told = 0;
+    for version in 0u32..200 {
+        let next = || Publication::plain(ken, version.to_le_bytes().to_vec().into());
+        while mesh.shards[0].publish(next()).is_ok() {}
+        mesh.turn(100);
+        told += mesh.hear(0, watcher).len();
+    }
+    assert!(told > 20, "{told}");
 }

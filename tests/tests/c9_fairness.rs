@@ -94,3 +94,33 @@ fn c9_a_slow_watcher_hears_of_everybody_though_some_change_all_the_time() {
     assert_eq!(told.len(), 100);
     mesh.verify();
 }
+
+#[test]
+fn c9_a_walk_that_lost_most_of_its_entries_is_short_from_then_on() {
+    let mut mesh = Mesh::new(1, Limits::default());
+    let famous: Vec<_> = (0..60).map(PresentityId::new).collect();
+    let ken = PresentityId::new(99);
+    let watchers: Vec<_> = (0..1_000).map(|_| mesh.watcher(0)).collect();
+    for &(_, group) in &watchers {
+        mesh.shards[0].subscribe(group, View::PLAIN, &famous).unwrap();
+        mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    }
+    mesh.settle();
+    for &(watcher, _) in &watchers {
+        mesh.hear(0, watcher);
+    }
+    for &presentity in famous.iter().chain([&ken]) {
+        mesh.publish(0, presentity, b"once");
+    }
+    mesh.turn(1_024);
+    for &(_, group) in &watchers[100..] {
+        mesh.shards[0].unsubscribe(group, &[ken]).unwrap();
+    }
+    mesh.publish(0, ken, b"again");
+    mesh.turn(1_024);
+    mesh.turn(1_024);
+    for &(watcher, _) in &watchers[..100] {
+        assert!(mesh.hear(0, watcher).iter().any(|heard| heard.document.as_deref() == Some(b"again")));
+    }
+    mesh.verify();
+}

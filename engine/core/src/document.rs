@@ -10,7 +10,7 @@ use bytes::Bytes;
 use triomphe::ThinArc;
 
 /// Bytes that a document takes beside its content: count, header and length.
-pub(crate) const DOCUMENT_OVERHEAD: usize = 24;
+const DOCUMENT_OVERHEAD: usize = 24;
 
 /// Set in the count of a document that is no view's state any more.
 const RETIRED: u32 = 1 << 31;

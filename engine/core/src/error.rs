@@ -37,7 +37,8 @@ pub enum Bound {
     DocumentsBytes,
 }
 
-/// Why a call to a shard was refused. Nothing has changed when one is returned.
+/// Why a call to a shard was refused. Nothing has changed when one is returned, but for a bulk call that met the end of
+/// the machine's memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -72,6 +72,9 @@ impl Partition {
     }
 
     /// The shard that owns the partition when `shards` of them share the space.
+    ///
+    /// # Panics
+    /// If there are no shards.
     #[must_use]
     pub const fn home(self, shards: usize) -> ShardIndex {
         ShardIndex((self.0 as usize % shards) as u8)

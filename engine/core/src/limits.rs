@@ -8,7 +8,7 @@ use crate::id::SHARDS_MAX;
 /// The defaults carry a pool of a million users on one shard; memory is taken as it is needed, not ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Watchers on this shard. 48 bytes each.
+    /// Watchers on this shard. 40 bytes each, and four while they wait to be told.
     pub watchers: u32,
     /// Groups on this shard, over all watchers. 40 bytes each.
     pub groups: u32,
@@ -18,17 +18,19 @@ pub struct Limits {
     pub subscriptions_per_group: u32,
     /// (presentity, view) pairs that watchers of this shard look at. 88 bytes each.
     pub topics: u32,
-    /// Presentities at home on this shard with a state of their own. Those that are only watched are
+    /// States at home on this shard: views of presentities that have a document. Those that are only watched are
     /// bounded by the topics of all shards.
     pub presentities: u32,
-    /// Views of one presentity: each is composed, encoded and sent for itself, and found by a short walk.
+    /// Views of one presentity, which are numbered below it: each is composed, encoded and sent for itself, and found by
+    /// a short walk.
     pub views_per_presentity: u16,
     /// Bytes of one document. Lync's largest is 25 KB.
     pub document_bytes: u32,
     /// Bytes of all documents at home on this shard.
     pub documents_bytes: u64,
     /// Bytes of replaced documents that other shards have not handed back yet. Above it the shard refuses
-    /// publications as `Busy`: somebody has stopped stepping.
+    /// publications as `Busy`: somebody has stopped stepping. Expiries go on, so what is not handed back may come to
+    /// this and the documents there were.
     pub retired_bytes: u64,
     /// Messages in the ring from one shard to another, and documents in the ring back.
     pub link_slots: u32,

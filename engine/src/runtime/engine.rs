@@ -353,9 +353,12 @@ impl Engine {
                 fate.fail(EngineError::Panicked { shard: ShardIndex::new(shard), message });
             }
         }
+        if !stuck.is_empty() && fate.error().is_none() {
+            // Whoever waits for an answer of that shard is told that none will come.
+            fate.fail(EngineError::Stuck { shards: stuck });
+        }
         match fate.error() {
             Some(error) => Err(error.clone()),
-            None if !stuck.is_empty() => Err(EngineError::Stuck { shards: stuck }),
             None if !drained => Err(EngineError::NotDrained { shards: busy, after: drain }),
             None => Ok(()),
         }

@@ -194,7 +194,7 @@ fn cost(findings: &Findings) -> Cost {
             (checked.engine_bytes - checked.document_bytes.min(checked.engine_bytes)) as f64 / subscriptions,
             2,
         ),
-        bytes_per_topic: round(checked.engine_bytes as f64 / checked.topics.max(1) as f64, 1),
+        bytes_per_topic: round(checked.topic_bytes as f64 / checked.topics.max(1) as f64, 1),
         topics: checked.topics,
         shards_per_topic: round(checked.topics as f64 / findings.presentities_watched.max(1) as f64, 3),
         ..Cost::default()

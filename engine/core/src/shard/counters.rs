@@ -13,7 +13,7 @@ pub struct Counters {
     pub skipped: u64,
     /// Turns still untold when their subscription ended.
     pub cancelled: u64,
-    /// Turns of categories that the group does not want.
+    /// Turns of categories that the group does not want, and such as are too long ago to tell.
     pub filtered: u64,
     /// Skipped or filtered turns that were counted early, to keep `seen` from wrapping.
     pub settled: u64,

@@ -49,8 +49,8 @@ impl Note<'_> {
         self.group.token
     }
 
-    /// The document of the first category told: all there is to an engine with one category. Without one the
-    /// presentity has no state.
+    /// The first document told: all there is to an engine with one category. Without one the presentity has no state,
+    /// or lost that of the categories told.
     #[must_use]
     pub fn document(&self) -> Option<&Document> {
         self.parts().find_map(|(_, document)| document)
@@ -338,6 +338,14 @@ impl<B: ShardMemory> Shard<B> {
         if told == Categories::NONE && !first {
             counters.filtered += u64::from(behind);
             return None;
+        }
+        if record.parts == NONE {
+            // All changes were of the one category, which is wanted, or of none at all.
+            let skipped = if told == Categories::NONE { 0 } else { behind - 1 };
+            counters.delivered += 1;
+            counters.skipped += u64::from(skipped);
+            counters.filtered += u64::from(behind - 1 - skipped);
+            return Some((told, skipped, false));
         }
         let remembered = behind.min(HISTORY);
         let recent = (0..remembered)

@@ -26,8 +26,7 @@ pub struct Home {
     pub(crate) stamp: u64,
     /// Its views, chained.
     pub(crate) views: u32,
-    pub(crate) view_count: u16,
-    pub(crate) spare: [u8; 2],
+    pub(crate) spare: u32,
 }
 
 impl Record for Home {
@@ -173,11 +172,6 @@ impl<B: ShardMemory> Homes<B> {
         self.table.find(presentity, |index| self.homes[index].presentity == presentity.get())
     }
 
-    /// How many views the presentity has here.
-    pub(crate) fn view_count(&self, presentity: PresentityId) -> u16 {
-        self.find_home(presentity).map_or(0, |home| self.homes[home].view_count)
-    }
-
     /// The stamp of the presentity's newest change, known here or not.
     pub(crate) fn stamp_of(&self, presentity: PresentityId) -> Stamp {
         match self.find_home(presentity) {
@@ -214,7 +208,6 @@ impl<B: ShardMemory> Homes<B> {
             ..HomeView::default()
         };
         self.homes[home].views = index;
-        self.homes[home].view_count += 1;
         Ok(index)
     }
 
@@ -227,8 +220,7 @@ impl<B: ShardMemory> Homes<B> {
             return Err(SlabFull::Memory);
         }
         let floor = self.floors[presentity.partition().index()];
-        self.homes[home] =
-            Home { presentity: presentity.get(), stamp: floor.to_bits(), views: NONE, view_count: 0, spare: [0; 2] };
+        self.homes[home] = Home { presentity: presentity.get(), stamp: floor.to_bits(), views: NONE, spare: 0 };
         Ok(home)
     }
 
@@ -253,8 +245,7 @@ impl<B: ShardMemory> Homes<B> {
             self.views[before].next = next;
         }
         self.views.remove(view);
-        let record = &mut self.homes[home];
-        record.view_count -= 1;
+        let record = &self.homes[home];
         if record.views == NONE {
             let presentity = PresentityId::new(record.presentity);
             let floor = &mut self.floors[presentity.partition().index()];

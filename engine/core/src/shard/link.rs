@@ -26,8 +26,9 @@ pub(crate) struct Link {
     pub(crate) updates: List,
     /// Documents to be handed back to that home.
     pub(crate) returns: VecDeque<Document>,
-    /// Whose turn it is, so that a sign-in storm of joins does not hold up updates, nor they it.
-    interests_next: bool,
+    /// Whose turn it is: requests and their answers, interest, updates. None of them may hold up the others, whatever
+    /// the size of the ring.
+    turn: u8,
 }
 
 impl Link {
@@ -39,7 +40,7 @@ impl Link {
             interests: List::EMPTY,
             updates: List::EMPTY,
             returns: VecDeque::new(),
-            interests_next: false,
+            turn: 0,
         }
     }
 
@@ -56,15 +57,18 @@ impl<B: ShardMemory> Shard<B> {
     /// The next message for a shard. To be called only while the link has room: state is read at this moment.
     pub fn next_message(&mut self, to: ShardIndex) -> Option<Message> {
         let link = &mut self.links[to.index()];
-        if let Some(message) = link.answers.pop_front().or_else(|| link.requests.pop_front()) {
-            return Some(message);
-        }
-        link.interests_next = !link.interests_next;
-        if link.interests_next {
-            self.next_interest(to).or_else(|| self.next_update(to))
-        } else {
-            self.next_update(to).or_else(|| self.next_interest(to))
-        }
+        let turn = link.turn;
+        link.turn = (turn + 1) % 3;
+        (turn..turn + 3).find_map(|kind| match kind % 3 {
+            0 => self.next_transaction(to),
+            1 => self.next_interest(to),
+            _ => self.next_update(to),
+        })
+    }
+
+    fn next_transaction(&mut self, to: ShardIndex) -> Option<Message> {
+        let link = &mut self.links[to.index()];
+        link.answers.pop_front().or_else(|| link.requests.pop_front())
     }
 
     /// The next document to hand back to its home. To be called only while the ring back has room.

@@ -114,6 +114,8 @@ pub struct Footprint {
     pub documents: u64,
     /// Replaced documents that other shards still hold.
     pub retired: u64,
+    /// What of `arenas` and `tables` topics take: their records, without subscriber lists.
+    pub topics: u64,
 }
 
 impl Footprint {
@@ -270,6 +272,7 @@ impl<B: ShardMemory> Shard<B> {
             tables: self.topics.table.bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,
+            topics: self.topics.record_bytes() + self.topics.table.bytes(),
         }
     }
 

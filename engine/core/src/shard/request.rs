@@ -7,7 +7,7 @@
 use super::home::Change;
 use super::message::{Message, Outcome, Publication, Request, State};
 use super::{Shard, ShardMemory};
-use crate::document::{DOCUMENT_OVERHEAD, Document};
+use crate::document::Document;
 use crate::error::{Bound, Error, Published, Refusal};
 use crate::id::{CATEGORIES, Category, PresentityId, ShardIndex, Tick, Ticket, View};
 use crate::store::SlabFull;
@@ -16,12 +16,14 @@ impl<B: ShardMemory> Shard<B> {
     /// Asks the presentity's home to make this its state. The outcome comes by [`Self::next_outcome`].
     ///
     /// # Errors
-    /// [`Error::Busy`] while all credits to that home are out; [`Error::Limit`] for a document that is too long.
+    /// [`Error::Busy`] while all credits to that home are out; [`Error::Limit`] for a document that is too long or a
+    /// view that is not below `views_per_presentity`.
     pub fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
         let limit = self.limits.document_bytes;
         if publication.document.as_ref().is_some_and(|document| document.len() > limit as usize) {
             return Err(Error::Limit { bound: Bound::DocumentBytes, limit: limit.into() });
         }
+        self.check_view(publication.view)?;
         self.ask(publication.presentity, Request::Publish(publication))
     }
 
@@ -87,19 +89,17 @@ impl<B: ShardMemory> Shard<B> {
             }
             return Ok(published);
         };
-        let limit = self.limits.documents_bytes;
-        if self.homes.documents_bytes + (DOCUMENT_OVERHEAD + bytes.len()) as u64 > limit {
-            return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit });
-        }
         let has_state = found.is_some_and(|view| self.homes.views[view].documents != 0);
         if !has_state && self.homes.states >= self.limits.presentities {
             return Err(Refusal::Limit { bound: Bound::Presentities, limit: self.limits.presentities.into() });
         }
-        let limit = self.limits.views_per_presentity;
-        if found.is_none() && self.homes.view_count(presentity) >= limit {
-            return Err(Refusal::Limit { bound: Bound::Views, limit: limit.into() });
-        }
         let document = Document::try_new(&bytes).ok_or(Refusal::OutOfMemory)?;
+        // What it replaces makes room for it; a refresh of what is there needs none.
+        let replaced = found.and_then(|view| self.homes.document(view, category));
+        let room = self.limits.documents_bytes + replaced.map_or(0, Document::weight);
+        if self.homes.documents_bytes + document.weight() > room {
+            return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit: self.limits.documents_bytes });
+        }
         let view = self.homes.find_or_create(presentity, name).map_err(|_| Refusal::OutOfMemory)?;
         self.set_state(view, category, Some(document), expires).inspect_err(|_| {
             self.homes.evict_if_empty(view);

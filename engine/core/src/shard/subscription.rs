@@ -21,10 +21,11 @@ impl<B: ShardMemory> Shard<B> {
     /// not room for all, none is made. Costs about 0.2 us each in a large shard: four cache misses, overlapped.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group` or `topics`;
-    /// [`Error::OutOfMemory`].
+    /// [`Error::NoSuchGroup`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group`, `topics` or
+    /// `views_per_presentity`; [`Error::OutOfMemory`], after which some of the subscriptions may have been made.
     pub fn subscribe(&mut self, group: GroupId, view: View, presentities: &[PresentityId]) -> Result<usize, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
+        self.check_view(view)?;
         self.reserve_subscriptions(index, view, presentities)?;
         // Whether the group holds a topic already is asked of the topic, whose line is at hand, once the group's own
         // topics were told of this call. With few to add to many, and while presentities have several views, it is
@@ -77,12 +78,14 @@ impl<B: ShardMemory> Shard<B> {
     /// Moves a group's subscription to another view of the same presentity, and tells whether there was one to move.
     ///
     /// This is what a change of policy does to a subscription. It is *unseen* in its new view and is told that
-    /// view's state as of a stamp no older than it was shown before (C1).
+    /// view's state as of a stamp no older than it was shown before (C1). The stamp may be the same: to raise it
+    /// with the policy is the policy's part.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], [`Error::Limit`] at `topics`, [`Error::OutOfMemory`].
+    /// [`Error::NoSuchGroup`], [`Error::Limit`] at `topics` or `views_per_presentity`, [`Error::OutOfMemory`].
     pub fn move_subscription(&mut self, group: GroupId, presentity: PresentityId, view: View) -> Result<bool, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
+        self.check_view(view)?;
         let Some(slot) = self.subscription_of(index, presentity) else { return Ok(false) };
         let (run, lane) = place(slot);
         let from = self.outboxes.runs[run].topics[lane];
@@ -96,13 +99,14 @@ impl<B: ShardMemory> Shard<B> {
             self.drop_if_unwatched(to);
             return Err(why);
         }
-        let shown = self.topics.topics[from].stamp;
+        let (shown, was_live) = (self.topics.topics[from].stamp, self.topics.topics[from].has(LIVE));
         self.detach(slot);
         self.attach(slot, to)?;
         let topic = &self.topics.topics[to];
-        if topic.has(LIVE) && topic.stamp < shown {
-            // What is known here of the new view is true as of an older stamp than the watcher was shown. Ask the
-            // home again, and be silent until it has answered.
+        if topic.has(LIVE) && (!was_live || topic.stamp < shown) {
+            // What is known here of the new view may be true as of an older stamp than the watcher was shown; if it
+            // comes from a silent topic, nobody knows what it was shown before that. Ask the home again, and be
+            // silent until it has answered.
             self.rejoin(to);
         }
         Ok(true)
@@ -130,18 +134,30 @@ impl<B: ShardMemory> Shard<B> {
         })
     }
 
+    /// Views are numbered below their limit, so that a presentity's views stay few whoever watches them.
+    pub(crate) fn check_view(&self, view: View) -> Result<(), Error> {
+        let limit = self.limits.views_per_presentity;
+        if view.0 < limit { Ok(()) } else { Err(Error::Limit { bound: Bound::Views, limit: limit.into() }) }
+    }
+
     fn reserve_subscriptions(&mut self, group: u32, view: View, presentities: &[PresentityId]) -> Result<(), Error> {
         let limit = self.limits.subscriptions_per_group;
         let held = self.outboxes.groups[group].len as usize;
         let (mut fresh, mut topics) = (presentities.len(), presentities.len());
-        let roomy = |fresh: usize, topics: usize| {
-            held + fresh <= limit as usize
-                && topics <= (self.topics.topics.limit() - self.topics.topics.live()) as usize
-        };
-        if !roomy(fresh, topics) {
+        let free = |live: u32, limit: u32| (limit - live) as usize;
+        let runs_free = free(self.outboxes.runs.live(), self.outboxes.runs.limit());
+        let is_roomy = held + fresh <= limit as usize
+            && topics <= free(self.topics.topics.live(), self.topics.topics.limit())
+            && fresh <= runs_free * LANES as usize;
+        let mut lanes_free = 0;
+        if !is_roomy {
             // The quick count takes every one for new; near a limit it pays to count again.
-            fresh = presentities.iter().filter(|&&id| self.subscription_of(group, id).is_none()).count();
-            topics = presentities.iter().filter(|&&id| self.topics.find(id, view).is_none()).count();
+            let mut sorted = presentities.to_vec();
+            sorted.sort_unstable();
+            sorted.dedup();
+            fresh = sorted.iter().filter(|&&id| self.subscription_of(group, id).is_none()).count();
+            topics = sorted.iter().filter(|&&id| self.topics.find(id, view).is_none()).count();
+            lanes_free = self.lanes_free(group);
         }
         if held + fresh > limit as usize {
             return Err(Error::Limit { bound: Bound::SubscriptionsPerGroup, limit: limit.into() });
@@ -153,8 +169,18 @@ impl<B: ShardMemory> Shard<B> {
         self.topics.reserve(topics).map_err(|why| full(why, Bound::Topics, self.topics.topics.limit(), "topics"))?;
         let limit = self.limits.subscriptions;
         let refuse = |why| full(why, Bound::Subscriptions, limit, "subscriptions");
-        self.outboxes.runs.reserve(fresh.div_ceil(LANES)).map_err(refuse)?;
+        self.outboxes.runs.reserve(fresh.saturating_sub(lanes_free).div_ceil(LANES)).map_err(refuse)?;
         self.topics.entries.reserve(fresh).map_err(refuse)
+    }
+
+    /// Slots that a group's runs have free.
+    fn lanes_free(&self, group: u32) -> u32 {
+        let (mut run, mut free) = (self.outboxes.groups[group].runs.head, 0);
+        while run != NONE {
+            free += self.outboxes.runs[run].used.count_zeros();
+            run = self.outboxes.runs[run].links.next;
+        }
+        free
     }
 
     /// Tells the topics that a group holds of a bulk call, and gives the call's number.

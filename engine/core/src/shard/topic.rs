@@ -254,7 +254,12 @@ impl<B: ShardMemory> Topics<B> {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.topics.bytes() + self.places.bytes() + self.documents.bytes() + self.parts.bytes() + self.entries.bytes()
+        self.record_bytes() + self.entries.bytes()
+    }
+
+    /// What topics weigh without their subscribers.
+    pub(crate) fn record_bytes(&self) -> u64 {
+        self.topics.bytes() + self.places.bytes() + self.documents.bytes() + self.parts.bytes()
     }
 
     pub(crate) fn verify(&self) -> Result<(), Corrupt> {

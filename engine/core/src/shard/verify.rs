@@ -1,7 +1,7 @@
 //! A look at everything: every invariant of a shard, checked the slow way. For tests and simulations.
 
 use super::slot::{LANES, SlotRun, place};
-use super::topic::{HEARD, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
+use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::watcher::Standing;
 use super::{Shard, ShardMemory};
 use crate::error::Corrupt;
@@ -186,7 +186,7 @@ impl<B: ShardMemory> Shard<B> {
             let topic = &self.topics.topics[index];
             walking += u64::from(topic.lives() && topic.has(WALKS));
             owing += u64::from(topic.lives() && topic.has(OWES_JOIN | OWES_LEAVE));
-            if topic.lives() && !topic.has(LIVE | OWES_JOIN | OWES_LEAVE | HEARD) && topic.state == 0 {
+            if topic.lives() && !topic.has(LIVE | OWES_JOIN | OWES_LEAVE | JOINED) {
                 return wrong("a silent topic waits for its home", index);
             }
         }

@@ -39,15 +39,22 @@ impl<B: ShardMemory> Shard<B> {
         record.remaining = record.len;
         if record.has(WALKS) {
             self.counters.walks_extended += 1;
+        } else {
+            record.cursor = record.head * ENTRY_STRIDE;
+        }
+        self.class_walk(topic);
+    }
+
+    /// Puts a walk into the list that it belongs to by what is left of it: subscribers come and go meanwhile.
+    fn class_walk(&mut self, topic: u32) {
+        let record = &mut self.topics.topics[topic];
+        let flag = if record.remaining <= self.limits.short_walk_entries { WALKS_SHORT } else { WALKS_LONG };
+        if record.has(flag) {
             return;
         }
-        record.cursor = record.head * ENTRY_STRIDE;
-        let (flag, list) = if record.len <= self.limits.short_walk_entries {
-            (WALKS_SHORT, &mut self.walks.short)
-        } else {
-            (WALKS_LONG, &mut self.walks.long)
-        };
-        record.state |= flag;
+        self.end_walk(topic);
+        self.topics.topics[topic].state |= flag;
+        let list = if flag == WALKS_SHORT { &mut self.walks.short } else { &mut self.walks.long };
         list.push_back(&mut self.topics.places, topic, TopicPlaces::walk_links);
     }
 
@@ -82,7 +89,13 @@ impl<B: ShardMemory> Shard<B> {
     fn walk_short(&mut self, budget: usize) -> usize {
         let mut left = budget;
         while left > 0 && !self.walks.short.is_empty() {
-            left -= self.walk(self.walks.short.head, left);
+            let topic = self.walks.short.head;
+            if self.topics.topics[topic].remaining > self.limits.short_walk_entries {
+                // It has grown since it began.
+                self.class_walk(topic);
+                continue;
+            }
+            left -= self.walk(topic, left);
         }
         budget - left
     }

@@ -79,6 +79,7 @@ impl Checking {
             pending: shard.pending(),
             absorbed: counters.absorbed,
             engine_bytes: footprint.total(),
+            topic_bytes: footprint.topics,
             document_bytes: footprint.documents + footprint.retired,
             topics: recorder.watchers().iter().filter(|&&watchers| watchers != 0).count() as u64,
             ..self.done
