@@ -4,8 +4,11 @@
 #
 #   tests/mutations.sh            all of them
 #   tests/mutations.sh 3 7        only these
+#   tests/mutations.sh --check    only whether each still finds the line it breaks
 set -euo pipefail
 cd "$(dirname "$0")/.."
+check=
+if [ "${1:-}" = --check ]; then check=yes && shift; fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export CARGO_TARGET_DIR="${MUTATIONS_TARGET_DIR:-target/mutations}"
@@ -18,9 +21,9 @@ mutations=(
 "1|the generation of a link's entry is not checked|sim|$core/update.rs|s/topic\.generation == generation\b/topic.lives()/"
 "2|a mark is believed without a look at seen|sim|$core/drain.rs|s/if behind == 0 \{/if behind == u16::MAX {/"
 "3|each view is stamped for itself|sim|$core/link.rs|s/stamp: Stamp::from_bits\(homes\.homes\[view\.home\]\.stamp\)/stamp: Stamp::from_bits(u64::from(view.turn))/"
-"4|a change during a walk does not prolong it|sim|$core/walk.rs|s/work\.remaining = record\.len;\n(\s+)if record\.has\(WALKS\) \{/if record.has(WALKS) {/"
+"4|a change during a walk does not prolong it|sim|$core/walk.rs|s/record\.remaining = record\.len;\n/if !record.has(WALKS) { record.remaining = record.len; }\n/"
 "5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(moved\.slot, [^;]*;//"
-"6|a watcher made writable again is forgotten|sim|$core/watcher.rs|s/if record\.standing == Standing::Blocked as u8 \{/if false {/"
+"6|a watcher made writable again is forgotten|sim|$core/watcher.rs|s/if self\.outboxes\.watchers\[index\]\.standing == Standing::Blocked as u8 \{/if false {/"
 "7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits \+= 1;/let _ = home;/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
@@ -38,6 +41,7 @@ for mutation in "${mutations[@]}"; do
         echo "mutation $number ($name): its pattern no longer fits $file" >&2
         exit 1
     fi
+    if [ -n "$check" ]; then echo "mutation $number fits: $name" && continue; fi
     log="$scratch/log"
     if [ "$judge" = sim ]; then
         (cd "$copy" && cargo build -q --release -p fanfare-tests --bin simulate) >"$log" 2>&1 || {
