@@ -230,3 +230,38 @@ fn an_idle_engine_sleeps_and_a_busy_one_counts() {
     assert!(stats[0].turns > 0 && stats[0].work_ns > 0 && stats[0].spin_ns > 0, "{stats:?}");
     engine.shutdown().expect("it ends well");
 }
+
+/// A frontend that does not come back from its first poll until it is let go.
+struct Blocked(mpsc::Receiver<()>, mpsc::Sender<()>);
+
+impl Frontend for Blocked {
+    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+        let _ = self.1.send(());
+        let _ = self.0.recv();
+        Poll::IDLE
+    }
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+}
+
+#[test]
+fn a_shard_that_does_not_come_back_leaves_nobody_waiting() {
+    let (let_go, held) = mpsc::channel();
+    let (entered, is_in) = mpsc::channel();
+    let held = std::sync::Mutex::new(Some((held, entered)));
+    let engine = builder(1)
+        .start(move |_: Core| {
+            let (held, entered) = held.lock().expect("nobody panicked").take().expect("one shard");
+            Blocked(held, entered)
+        })
+        .expect("the shard itself starts");
+    is_in.recv().expect("the frontend is polled");
+    let door = engine.handle();
+    let waiting = std::thread::spawn(move || door.fetch(PresentityId::new(1), View::PLAIN).map(|_| ()));
+    // Time for the call to come to its wait; too little would only make the test prove less.
+    std::thread::sleep(Duration::from_millis(200));
+    let ended = engine.shutdown_within(Duration::ZERO);
+    assert!(matches!(ended, Err(EngineError::Stuck { .. })), "{ended:?}");
+    let told = waiting.join().expect("the caller is let go of");
+    assert!(matches!(told, Err(CallError::Engine(_))), "{told:?}");
+    let _ = let_go.send(());
+}

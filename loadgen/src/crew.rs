@@ -11,11 +11,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::clock::Clock;
 use crate::point::{PointAnswer, PointOrder};
 use crate::population::Population;
 use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, PublicationLog};
+use fanfare::Clock;
 
 /// Publications under way for each shard, before a publisher has to wait.
 pub const LOG_RING: usize = 1 << 16;

@@ -25,7 +25,6 @@
 
 pub mod args;
 pub mod capacity;
-pub mod clock;
 pub mod crew;
 pub mod host;
 pub mod payload;

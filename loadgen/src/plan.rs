@@ -271,7 +271,7 @@ impl<'a> Session<'a> {
         let clock = self.crew.common().clock;
         let warm_up = (measure / 2).min(WARM_UP_MAX);
         // A moment later than now, so that all shards begin together.
-        let from_us = clock.now_us() + 2_000;
+        let from_us = clock.now().as_micros() + 2_000;
         let measure_from_us = from_us + warm_up.as_micros() as u64;
         self.points += 1;
         let order = PointOrder {

@@ -113,7 +113,7 @@ impl Point {
             order,
             common: Arc::clone(common),
             shard,
-            began_us: common.clock.now_us(),
+            began_us: common.clock.now().as_micros(),
             ended_before: common.log.ended(shard),
             tally_before: *recorder.tally(),
             thread_before: ThreadTimes::of_this_thread(),
@@ -133,7 +133,7 @@ impl Point {
     /// One poll: publishes what is due, and sees whether it is over.
     pub fn go_on(&mut self, publisher: &mut Publisher, marks: Marks, send: impl FnMut(&Outgoing) -> Sent) -> Going {
         let clock = self.common.clock;
-        let begin_ns = clock.now_ns();
+        let begin_ns = clock.nanos();
         let now_us = begin_ns / 1_000;
         if self.measured_from.is_none() && now_us >= self.order.measure_from_us {
             self.measured_from = Some((now_us, marks));
@@ -141,7 +141,7 @@ impl Point {
         self.cut_if_needed(publisher, now_us);
         let target_before_ns = publisher.issued().target_ns;
         if publisher.publish_due(send) {
-            let spent_ns = clock.now_ns() - begin_ns;
+            let spent_ns = clock.nanos() - begin_ns;
             self.generator_ns += spent_ns.saturating_sub(publisher.issued().target_ns - target_before_ns);
             return Going::Working;
         }
@@ -186,7 +186,7 @@ impl Point {
     /// What came of a point that is over. The gaps are the rig's to add.
     #[must_use]
     pub fn answer(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
-        let now_us = self.common.clock.now_us();
+        let now_us = self.common.clock.now().as_micros();
         publisher.finish();
         let nothing = (now_us, marks);
         let (from_us, from) = self.measured_from.unwrap_or(nothing);

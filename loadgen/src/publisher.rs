@@ -113,7 +113,7 @@ impl Publisher {
     #[must_use]
     pub fn first_document(&self, user: u32) -> Outgoing {
         let person = self.common.population.person(user);
-        let header = Header { user, version: 1, plan_us: self.common.clock.now_us(), index: NO_INDEX };
+        let header = Header { user, version: 1, plan_us: self.common.clock.now().as_micros(), index: NO_INDEX };
         let document = self.press.document(&header, person.document_bytes as usize);
         Outgoing { user, category: 0, index: NO_INDEX, document }
     }
@@ -163,7 +163,7 @@ impl Publisher {
     /// Publishes what is due. Tells whether anything was.
     pub fn publish_due(&mut self, mut send: impl FnMut(&Outgoing) -> Sent) -> bool {
         let clock = self.common.clock;
-        let mut now_ns = clock.now_ns();
+        let mut now_ns = clock.nanos();
         for round in 0..PER_POLL {
             let Some(due_us) = self.next_due_us() else { return round != 0 };
             if due_us > now_ns / 1_000 {
@@ -179,9 +179,9 @@ impl Publisher {
                 self.issued.held += 1;
                 return round != 0;
             };
-            let before_ns = clock.now_ns();
+            let before_ns = clock.nanos();
             let sent = send(outgoing);
-            now_ns = clock.now_ns();
+            now_ns = clock.nanos();
             self.issued.target_ns += now_ns - before_ns;
             if sent == Sent::Busy {
                 self.issued.refused += 1;

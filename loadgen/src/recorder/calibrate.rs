@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::{NO_INDEX, Opening, PublicationLog, Receipt, Recorder};
-use crate::clock::Clock;
 use crate::payload::{Header, Press};
+use fanfare::Clock;
 
 /// Publications under way at a time.
 const UNDER_WAY: u32 = 256;
@@ -49,7 +49,7 @@ pub fn measure(slots: usize, watchers: u32, document_bytes: usize) -> RecorderCo
                 press.document(&Header { user, version, plan_us: 0, index }, document_bytes)
             })
             .collect();
-        let begin = clock.now_ns();
+        let begin = clock.nanos();
         for _ in 0..watchers {
             for (user, document) in documents.iter().enumerate() {
                 let receipt = Receipt {
@@ -64,7 +64,7 @@ pub fn measure(slots: usize, watchers: u32, document_bytes: usize) -> RecorderCo
             }
         }
         recorder.settle();
-        spent_ns.push((clock.now_ns() - begin) as f64 / notes_per_round as f64);
+        spent_ns.push((clock.nanos() - begin) as f64 / notes_per_round as f64);
     }
     debug_assert_eq!(recorder.tally().faults.sum(), 0, "made-up notes are told in order and once");
     RecorderCost { note_ns: median(spent_ns), reading_ns: reading_ns(&clock) }
@@ -101,11 +101,11 @@ fn common_divisor(a: usize, b: usize) -> usize {
 
 fn reading_ns(clock: &Clock) -> f64 {
     let round = |_| {
-        let begin = clock.now_ns();
+        let begin = clock.nanos();
         for _ in 0..READINGS {
-            std::hint::black_box(clock.now_us());
+            std::hint::black_box(clock.now().as_micros());
         }
-        (clock.now_ns() - begin) as f64 / READINGS as f64
+        (clock.nanos() - begin) as f64 / READINGS as f64
     };
     median((0..READING_ROUNDS).map(round).collect())
 }

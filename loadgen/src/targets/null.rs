@@ -120,7 +120,7 @@ impl Teller {
     fn run(mut self, shared: &Shared) {
         let clock = self.seat.common.clock;
         while !shared.stop.load(Ordering::Relaxed) {
-            let begin_ns = clock.now_ns();
+            let begin_ns = clock.nanos();
             if let Some(order) = self.seat.order() {
                 self.begin(order);
                 continue;
@@ -129,7 +129,7 @@ impl Teller {
             self.rig.enter(begin_ns / 1_000, self.recorder.tally().notes, measuring);
             let nap_us = begin_ns / 1_000 + NAP.as_micros() as u64;
             let due_us = self.poll().map(|due_us| due_us.min(nap_us));
-            let end_ns = clock.now_ns();
+            let end_ns = clock.nanos();
             self.rig.leave(end_ns / 1_000, due_us);
             let wait_us = due_us.map(|due_us| due_us.saturating_sub(end_ns / 1_000));
             let spent = match wait_us {
@@ -140,7 +140,7 @@ impl Teller {
                     &shared.park_ns
                 }
             };
-            spent.fetch_add(clock.now_ns() - begin_ns, Ordering::Relaxed);
+            spent.fetch_add(clock.nanos() - begin_ns, Ordering::Relaxed);
         }
     }
 
@@ -172,7 +172,7 @@ impl Teller {
 
     /// One poll of the point under way: when to poll next, or nothing if at once.
     fn poll(&mut self) -> Option<u64> {
-        let now_us = self.seat.common.clock.now_us();
+        let now_us = self.seat.common.clock.now().as_micros();
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
         let tally = self.recorder.tally();
         let marks = Marks { delivered: tally.notes, skipped: tally.skipped };
@@ -199,7 +199,7 @@ impl Teller {
     fn sign_in(&mut self) -> SignIn {
         let common = Arc::clone(&self.seat.common);
         let residents = *self.publisher.residents();
-        let begin_ns = common.clock.now_ns();
+        let begin_ns = common.clock.nanos();
         let mut ends = vec![0u32; residents.count() as usize];
         self.each_watched(&common, |number, _| ends[number] += 1);
         let mut end = 0;
@@ -213,7 +213,7 @@ impl Teller {
             ends[number] += 1;
         });
         self.crowd = Crowd { ends, slots };
-        let generator_ns = common.clock.now_ns() - begin_ns;
+        let generator_ns = common.clock.nanos() - begin_ns;
         for number in 0..residents.count() {
             let user = residents.user(number);
             let first = self.publisher.first_document(user);
@@ -223,7 +223,7 @@ impl Teller {
             common.watchers[user as usize].store(crowd.len() as u32, Ordering::Relaxed);
         }
         let subscriptions = self.crowd.slots.len() as u64;
-        let engine_ns = common.clock.now_ns() - begin_ns - generator_ns;
+        let engine_ns = common.clock.nanos() - begin_ns - generator_ns;
         let watchers = self.sizes.watchers / common.shards as u64;
         SignIn { watchers, subscriptions, generator_ns, engine_ns, cut: common.is_cut() }
     }
@@ -273,7 +273,7 @@ impl Teller {
 fn tell(recorder: &mut Recorder, common: &Common, crowd: &[u32], outgoing: &Outgoing, first: bool) {
     let stamped = Header::read(&outgoing.document).map_or(0, |header| header.version);
     for &slot in crowd {
-        let now_us = common.clock.now_us();
+        let now_us = common.clock.now().as_micros();
         recorder.clock_read();
         let receipt = Receipt { now_us, slot: slot as usize, user: outgoing.user, first, stamped, skipped: Some(0) };
         recorder.note(&receipt, std::iter::once(&outgoing.document[..]));

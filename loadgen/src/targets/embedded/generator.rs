@@ -204,7 +204,7 @@ impl Generator {
 impl Frontend for Generator {
     fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll {
         self.recorder.settle();
-        let now_us = self.seat.common.clock.now_us();
+        let now_us = self.seat.common.clock.now().as_micros();
         let measuring = matches!(&self.task, Task::Point(point) if point.is_measuring());
         let counters = shard.counters();
         let work = counters.delivered + counters.walk_entries + counters.published + counters.updates_taken;
@@ -218,7 +218,7 @@ impl Frontend for Generator {
         self.send_again(shard);
         // Orders are looked for at least every nap, however far away the next publication is.
         let due_us = self.go_on(shard, now_us).map(|due_us| due_us.min(now_us + NAP_US));
-        let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now_us() };
+        let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now().as_micros() };
         self.rig.leave(end_us, due_us);
         match due_us {
             None => Poll::WORKED,
@@ -251,7 +251,7 @@ impl Frontend for Generator {
         let mut now_us = 0;
         while let Some(note) = outbox.next() {
             if notes % NOTES_PER_READING == 0 {
-                now_us = clock.now_us();
+                now_us = clock.now().as_micros();
                 self.recorder.clock_read();
             }
             notes += 1;

@@ -45,14 +45,14 @@ impl SigningIn {
             any = true;
             let user = residents.user(self.next);
             let timed = self.next.is_multiple_of(TIMED_EVERY);
-            let begin_ns = if timed { common.clock.now_ns() } else { 0 };
+            let begin_ns = if timed { common.clock.nanos() } else { 0 };
             let person = common.population.draw(user, scratch);
             for contact in scratch.contacts() {
                 for _ in 0..person.endpoints {
                     recorder.watch(contact.get() as u32);
                 }
             }
-            let drawn_ns = if timed { common.clock.now_ns() } else { 0 };
+            let drawn_ns = if timed { common.clock.nanos() } else { 0 };
             for _ in 0..person.endpoints {
                 let watcher = shard.open_watcher(user.into())?;
                 let group = shard.open_group(watcher, user.into(), Categories::ALL)?;
@@ -63,7 +63,7 @@ impl SigningIn {
                 self.done.watchers += 1;
             }
             if timed {
-                let end_ns = common.clock.now_ns();
+                let end_ns = common.clock.nanos();
                 self.done.generator_ns += (drawn_ns - begin_ns) * u64::from(TIMED_EVERY);
                 self.done.engine_ns += (end_ns - drawn_ns) * u64::from(TIMED_EVERY);
             }
