@@ -17,7 +17,7 @@
 //! | [`crew`] | orders and answers between the main thread and the generators |
 //! | [`targets`] | the engine in this process, and the null target |
 //! | [`report`] | what a person reads, and what a machine reads |
-//! | [`host`], [`progress`], [`clock`] | the machine, the bars, the time |
+//! | [`host`], [`progress`] | the machine, the bars |
 //!
 //! Cores: one generator for each shard, on the shard's own core; the main thread waits.
 
