@@ -12,13 +12,13 @@
 //! let door = engine.handle();
 //! let ken = PresentityId::new(7);
 //!
-//! let mut watcher = door.watcher(1)?;
-//! watcher.subscribe(&[ken])?;
-//! let published = door.publish(Publication::plain(ken, Bytes::from_static(b"open")))?;
+//! let mut watcher = door.watcher(1).wait()?;
+//! watcher.subscribe(&[ken]).wait()?;
+//! let published = door.publish(Publication::plain(ken, Bytes::from_static(b"open"))).wait()?;
 //!
 //! let mut told = None;
 //! while told < Some(published.stamp) {
-//!     for note in watcher.next_batch(None)? {
+//!     for note in watcher.next_batch().wait()? {
 //!         told = Some(note.stamp);
 //!     }
 //! }
@@ -46,11 +46,11 @@ pub mod map;
 pub mod runtime;
 
 #[cfg(not(loom))]
-pub use handle::{CallError, Handle, OwnedNote, Watcher};
+pub use handle::{Call, CallError, Handle, NextBatch, OwnedNote, PUBLICATIONS_PER_CALL, Room, Watcher};
 #[cfg(not(loom))]
 pub use runtime::{
-    Clock, Core, Cpus, CpusError, Engine, EngineBuilder, EngineError, Frontend, Interest, Io, LoopStats, NoFrontend,
-    Poll, StartError,
+    Clock, Core, Cpus, CpusError, Embedded, Engine, EngineBuilder, EngineError, Event, Frontend, Host, Interest, Io,
+    LoopStats, NoFrontend, Poll, Report, Runtime, RuntimeKind, Seat, StartError, Step, UringRefused,
 };
 
 /// The shard that a frontend is given: its arenas lie in private memory maps.

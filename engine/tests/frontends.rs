@@ -70,15 +70,15 @@ impl Frontend for Crowd {
     }
 }
 
-#[test]
-fn frontends_on_every_core_hear_of_each_other() {
+fn frontends_on_every_core_hear_of_each_other(on: On) {
     for shards in [1, 2, 4] {
         let people = one_on_each(shards);
         let (seen_all, seen) = mpsc::channel();
         let everybody = people.clone();
         let limits = Limits { link_slots: 8, credits: 4, ..small() };
-        let engine = builder(shards)
-            .limits(limits)
+        let engine = on
+            .builder(shards)
+            .with(|builder| builder.limits(limits))
             .start(move |core: Core| Crowd {
                 me: core.index.index(),
                 people: everybody.clone(),
@@ -91,8 +91,8 @@ fn frontends_on_every_core_hear_of_each_other() {
             })
             .expect("it starts");
         // A handle's watcher beside theirs is told the same, and is not shown to them.
-        let mut watcher = engine.handle().watcher(99).expect("it opens");
-        watcher.subscribe(&people).expect("it subscribes");
+        let mut watcher = engine.handle().watcher(99).wait().expect("it opens");
+        watcher.subscribe(&people).wait().expect("it subscribes");
         let mut who = std::collections::HashSet::new();
         while who.len() < shards {
             who.insert(seen.recv_timeout(LONG).expect("everybody sees the last state of everybody"));
@@ -137,12 +137,12 @@ impl Frontend for Listener {
     fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
 }
 
-#[test]
-fn a_frontends_own_descriptor_wakes_its_core() {
+fn a_frontends_own_descriptor_wakes_its_core(on: On) {
     let (pipe, mut writer) = std::io::pipe().expect("descriptors are there");
     let (heard, hears) = mpsc::channel();
     let ends = std::sync::Mutex::new(Some((pipe, heard)));
-    let engine = builder(1)
+    let engine = on
+        .builder(1)
         .start(move |core: Core| {
             let (pipe, heard) = ends.lock().unwrap().take().expect("one shard");
             Listener { io: core.io, pipe, registered: false, heard }
@@ -185,13 +185,19 @@ impl Frontend for Alarm {
     fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
 }
 
-#[test]
-fn a_deadline_wakes_its_core_and_never_early() {
+fn a_deadline_wakes_its_core_and_never_early(on: On) {
     let (rang, rings) = mpsc::channel();
-    let engine = builder(1)
+    let engine = on
+        .builder(1)
         .start(move |core: Core| Alarm { at: Some(core.clock.now().after_micros(3_000)), rang: rang.clone() })
         .expect("it starts");
     let (at, now) = rings.recv_timeout(LONG).expect("it rings");
     assert!(now >= at);
     engine.shutdown().expect("it ends well");
 }
+
+on_every_runtime!(
+    frontends_on_every_core_hear_of_each_other,
+    a_frontends_own_descriptor_wakes_its_core,
+    a_deadline_wakes_its_core_and_never_early,
+);

@@ -127,6 +127,14 @@ pub enum ShardError {
         /// The number asked for.
         shards: usize,
     },
+    /// No shard for presentities to be at home on, or more than there are.
+    #[error("presentities at home on {homes} of {shards} shards: it must be 1 to all of them")]
+    Homes {
+        /// The number asked for.
+        homes: usize,
+        /// The shards that there are.
+        shards: usize,
+    },
     /// The width of `seen` is out of its range.
     #[error("seen_bits is {0}, but must be from 6 to 16")]
     SeenBits(u8),

@@ -71,7 +71,7 @@ impl Partition {
         self.0 as usize
     }
 
-    /// The shard that owns the partition when `shards` of them share the space.
+    /// The shard that owns the partition when so many of them share the space: the first `shards` of the mesh.
     ///
     /// # Panics
     /// If there are no shards.

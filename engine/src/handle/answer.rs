@@ -1,77 +1,74 @@
 //! The slot in which the answer to one call comes back.
 //!
-//! [`Asked`] waits on the caller's thread; [`Answering`] travels with the command and is used up, or dropped, by the
+//! [`Asked`] waits on the caller's side; [`Answering`] travels with the command and is used up, or dropped, by the
 //! shard. Invariant: dropping an [`Answering`] unused ends the wait, so a command that is lost with its shard leaves
-//! nobody waiting. Cost: one allocation, and a wake-up if the caller sleeps already.
+//! nobody waiting; an answer that nobody waits for any more is dropped with the slot. Cost: one allocation a call, and
+//! one wake-up if the caller waits already.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use crate::runtime::EngineError;
-use crate::runtime::fate::{Fate, Phase};
-
-/// How often a sleeping caller looks whether the engine still lives. Answers and the end of the shard wake it at
-/// once; this is for the case that the engine has failed while the asked shard hangs in its frontend.
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use super::CallError;
 
 #[derive(Debug)]
 enum Slot<T> {
-    Open,
-    Answered(T),
+    Open(Option<Waker>),
+    Answered(Result<T, CallError>),
     Abandoned,
 }
 
 #[derive(Debug)]
-struct Shared<T> {
-    slot: Mutex<Slot<T>>,
-    changed: Condvar,
-}
+struct Shared<T>(Mutex<Slot<T>>);
 
 impl<T> Shared<T> {
     fn lock(&self) -> MutexGuard<'_, Slot<T>> {
         // No code that may panic runs under this lock.
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn settle(&self, slot: Slot<T>) {
-        *self.lock() = slot;
-        self.changed.notify_one();
+        let old = std::mem::replace(&mut *self.lock(), slot);
+        // Without the lock: a waker may run the caller at once.
+        if let Slot::Open(Some(waker)) = old {
+            waker.wake();
+        }
     }
 }
 
 /// The caller's end.
 #[derive(Debug)]
-pub(crate) struct Asked<T>(Arc<Shared<T>>);
+pub(super) struct Asked<T>(Arc<Shared<T>>);
 
 /// The shard's end.
 #[derive(Debug)]
 pub(crate) struct Answering<T>(Option<Arc<Shared<T>>>);
 
 /// A slot's two ends.
-pub(crate) fn answer<T>() -> (Asked<T>, Answering<T>) {
-    let shared = Arc::new(Shared { slot: Mutex::new(Slot::Open), changed: Condvar::new() });
+pub(super) fn answer<T>() -> (Asked<T>, Answering<T>) {
+    let shared = Arc::new(Shared(Mutex::new(Slot::Open(None))));
     (Asked(shared.clone()), Answering(Some(shared)))
 }
 
 impl<T> Asked<T> {
-    /// Sleeps until the answer is there, or until it is certain that none will come.
-    pub(crate) fn wait(self, fate: &Fate) -> Result<T, EngineError> {
+    /// The answer, or `None` in its place if it is certain that none will come. To be called once it has been ready
+    /// no more: it is not ready again.
+    pub(super) fn poll(&mut self, context: &Context<'_>) -> Poll<Option<Result<T, CallError>>> {
         let mut slot = self.0.lock();
-        loop {
-            match std::mem::replace(&mut *slot, Slot::Open) {
-                Slot::Answered(answer) => return Ok(answer),
-                Slot::Abandoned => return Err(fate.ending()),
-                Slot::Open if fate.phase() == Phase::Stopping && fate.error().is_some() => return Err(fate.ending()),
-                Slot::Open => {}
+        match std::mem::replace(&mut *slot, Slot::Open(None)) {
+            Slot::Answered(answer) => Poll::Ready(Some(answer)),
+            Slot::Abandoned => Poll::Ready(None),
+            Slot::Open(known) => {
+                let waker = known.filter(|known| known.will_wake(context.waker()));
+                *slot = Slot::Open(Some(waker.unwrap_or_else(|| context.waker().clone())));
+                Poll::Pending
             }
-            slot = self.0.changed.wait_timeout(slot, LOOK_AGAIN).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 }
 
 impl<T> Answering<T> {
     /// Gives the answer and wakes the caller.
-    pub(crate) fn give(mut self, answer: T) {
+    pub(crate) fn give(mut self, answer: Result<T, CallError>) {
         if let Some(shared) = self.0.take() {
             shared.settle(Slot::Answered(answer));
         }
@@ -83,25 +80,5 @@ impl<T> Drop for Answering<T> {
         if let Some(shared) = self.0.take() {
             shared.settle(Slot::Abandoned);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_reaches_a_caller_who_sleeps() {
-        let (asked, answering) = answer();
-        let caller = std::thread::spawn(move || asked.wait(&Fate::default()));
-        answering.give(7);
-        assert_eq!(caller.join().expect("no panic"), Ok(7));
-    }
-
-    #[test]
-    fn a_dropped_question_is_answered_with_the_reason() {
-        let (asked, answering) = answer::<()>();
-        drop(answering);
-        assert_eq!(asked.wait(&Fate::default()), Err(EngineError::Stopped));
     }
 }

@@ -2,111 +2,180 @@
 //!
 //! Lives on the shard's thread. Invariant: notes and answers of watchers and tickets that it opened itself go to
 //! their callers and never to the embedder, and the other way round; when it ends, everybody who still waits for this
-//! shard is told. Cost for the embedder: one load and one comparison for each watcher that is ready, and as much for
-//! each answer, while no handle is in use.
+//! shard is told. Commands are obeyed in order: one for which there is no credit holds up those behind it, so that the
+//! door fills and callers hear `Busy` there. Cost for the embedder: one comparison for each watcher that is ready, and
+//! as much for each answer, while no handle is in use.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use fanfare_core::{Categories, Error, GroupId, Outcome, ShardIndex, Ticket, WatcherId};
+use fanfare_core::{Categories, Error, Outcome, Publication, ShardIndex, Ticket, WatcherId};
 
-use super::Shared;
-use super::answer::Answering;
+use super::book::{Asking, Reply};
 use super::door::{Command, Door};
 use super::feed::{Feed, Wish};
+use super::watcher::Watcher;
+use super::{CallError, Shared};
 use crate::{Outbox, Shard};
 
-/// One shard's table of foreign watchers and of requests under way.
+/// One shard's server of handles.
 #[derive(Debug)]
-pub struct Doorkeeper {
+pub(crate) struct Doorkeeper {
     shared: Arc<Shared>,
-    shard: usize,
-    /// By the watcher's index; empty entries belong to the embedder's watchers.
-    watchers: Vec<Option<Foreign>>,
-    requests: HashMap<Ticket, Answering<Result<Outcome, Error>>>,
+    shard: ShardIndex,
+    /// The command for which there was no credit.
+    held: Option<Command>,
+    /// A bulk call of which not all has been asked.
+    asking: bool,
+    /// Whether the book has anything in it, so that its lock is left alone if not.
+    foreign_watchers: usize,
+    is_settled: bool,
+    /// Somebody waits for room, and there was none at the last look. What makes room wakes the shard by itself.
+    room_refused: bool,
     /// Watchers whose feed was locked when the shard came by.
     locked: Vec<WatcherId>,
 }
 
-#[derive(Debug)]
-struct Foreign {
-    watcher: WatcherId,
-    feed: Arc<Feed>,
-}
-
 impl Doorkeeper {
     pub(crate) fn new(shared: Arc<Shared>, shard: ShardIndex) -> Self {
-        Self { shared, shard: shard.index(), watchers: Vec::new(), requests: HashMap::new(), locked: Vec::new() }
+        Self {
+            shared,
+            shard,
+            held: None,
+            asking: false,
+            foreign_watchers: 0,
+            is_settled: true,
+            room_refused: false,
+            locked: Vec::new(),
+        }
     }
 
     fn door(&self) -> &Door {
-        &self.shared.doors[self.shard]
+        &self.shared.doors[self.shard.index()]
     }
 
     /// Whether a foreign thread has put something in.
-    #[must_use]
-    pub fn has_input(&self) -> bool {
-        !self.door().ingress.is_empty() || !self.door().attention.is_empty()
+    pub(crate) fn has_input(&self) -> bool {
+        self.door().has_input() || (self.door().is_room_wanted() && !self.room_refused)
     }
 
     /// Whether nothing is left to do until something is put in.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
-        self.locked.is_empty() && self.requests.is_empty()
+    pub(crate) fn is_idle(&self) -> bool {
+        self.locked.is_empty() && self.is_settled && self.held.is_none()
     }
 
     /// Serves what has been put in, commands up to a number. Tells whether there was anything.
-    pub fn serve(&mut self, shard: &mut Shard, commands: usize) -> bool {
+    pub(crate) fn serve(&mut self, shard: &mut Shard, commands: usize) -> bool {
         let mut served = false;
         for watcher in std::mem::take(&mut self.locked) {
             served = true;
             self.attend(shard, watcher);
         }
+        served |= self.ask_on(shard);
         for _ in 0..commands {
-            let command = self.door().ingress.pop();
+            let command = if self.asking { None } else { self.held.take().or_else(|| self.door().ingress.pop()) };
             // After the pop and before the command: who closes a watcher and then asks for another has the room of
             // the first.
             served |= self.attend_all(shard);
             let Some(command) = command else { break };
+            if let Some(command) = self.obey(shard, command) {
+                self.held = Some(command);
+                break;
+            }
             served = true;
-            self.obey(shard, command);
+        }
+        if self.door().is_room_wanted() {
+            self.room_refused = !shard.takes_publications();
+            if !self.room_refused {
+                self.door().tell_room();
+                served = true;
+            }
         }
         served
     }
 
-    fn obey(&mut self, shard: &mut Shard, command: Command) {
+    /// Gives the command back if there is no credit for it.
+    fn obey(&mut self, shard: &mut Shard, command: Command) -> Option<Command> {
+        let is_request = matches!(command, Command::Publish { .. } | Command::Fetch { .. });
+        if is_request && shard.credits(self.shard) == 0 {
+            return Some(command);
+        }
         match command {
-            Command::Publish { publication, answer } => self.asked(shard.publish(publication), answer),
-            Command::Fetch { presentity, view, answer } => self.asked(shard.fetch(presentity, view), answer),
-            Command::Open { token, feed, answer } => answer.give(self.open(shard, token, feed)),
+            Command::Publish { publication, answer } => match shard.publish(publication) {
+                Ok(ticket) => self.expect(ticket, Reply::Published(answer)),
+                Err(error) => answer.give(Err(error.into())),
+            },
+            Command::Fetch { presentity, view, answer } => match shard.fetch(presentity, view) {
+                Ok(ticket) => self.expect(ticket, Reply::Fetched(answer)),
+                Err(error) => answer.give(Err(error.into())),
+            },
+            Command::PublishAll { publications, gather } => {
+                self.is_settled = false;
+                self.door().book().begin(publications, gather);
+                self.asking = true;
+                self.ask_on(shard);
+            }
+            Command::Open { token, feed, answer } => {
+                let opened = self.open(shard, token, feed);
+                answer.give(opened.map_err(Into::into));
+            }
             Command::Subscribe { group, view, presentities, answer } => {
-                answer.give(shard.subscribe(group, view, &presentities));
+                answer.give(shard.subscribe(group, view, &presentities).map_err(Into::into));
             }
             Command::Unsubscribe { group, presentities, answer } => {
-                answer.give(shard.unsubscribe(group, &presentities));
+                answer.give(shard.unsubscribe(group, &presentities).map_err(Into::into));
             }
+        }
+        None
+    }
+
+    fn expect(&mut self, ticket: Ticket, reply: Reply) {
+        self.is_settled = false;
+        self.door().book().expect(ticket, reply);
+    }
+
+    /// Goes on with a bulk call. Tells whether any of it was asked.
+    fn ask_on(&mut self, shard: &mut Shard) -> bool {
+        if !self.asking {
+            return false;
+        }
+        let home = self.shard;
+        let mut asked = false;
+        let mut ask = |publication: Publication| {
+            if shard.credits(home) == 0 {
+                return Asking::NoCredit(publication);
+            }
+            asked = true;
+            match shard.publish(publication) {
+                Ok(ticket) => Asking::Asked(ticket),
+                Err(error) => Asking::Refused(error.into()),
+            }
+        };
+        let through = self.door().book().ask_on(&mut ask);
+        self.asking = !through;
+        self.settle();
+        asked
+    }
+
+    /// Answers bulk calls that are through.
+    fn settle(&mut self) {
+        let mut book = self.door().book();
+        let done = book.finish_parts();
+        let is_settled = book.is_settled();
+        drop(book);
+        self.is_settled = is_settled;
+        for (gather, results) in done {
+            gather.put(results);
         }
     }
 
-    fn asked(&mut self, ticket: Result<Ticket, Error>, answer: Answering<Result<Outcome, Error>>) {
-        match ticket {
-            Ok(ticket) => {
-                self.requests.insert(ticket, answer);
-            }
-            Err(error) => answer.give(Err(error)),
-        }
-    }
-
-    fn open(&mut self, shard: &mut Shard, token: u64, feed: Arc<Feed>) -> Result<(WatcherId, GroupId), Error> {
+    fn open(&mut self, shard: &mut Shard, token: u64, feed: Arc<Feed>) -> Result<Watcher, Error> {
         let watcher = shard.open_watcher(token)?;
         let group = shard.open_group(watcher, token, Categories::ALL).inspect_err(|_| {
             shard.close_watcher(watcher);
         })?;
-        if self.watchers.len() <= watcher.index() {
-            self.watchers.resize_with(watcher.index() + 1, || None);
-        }
-        self.watchers[watcher.index()] = Some(Foreign { watcher, feed });
-        Ok((watcher, group))
+        self.door().book().open(watcher, feed.clone());
+        self.foreign_watchers += 1;
+        Ok(Watcher::new(self.shared.clone(), self.shard.index(), watcher, group, feed))
     }
 
     fn attend_all(&mut self, shard: &mut Shard) -> bool {
@@ -123,16 +192,19 @@ impl Doorkeeper {
         match feed.attend() {
             Wish::Close => {
                 shard.close_watcher(watcher);
-                self.watchers[watcher.index()] = None;
+                self.door().book().close(watcher);
+                self.foreign_watchers -= 1;
             }
             Wish::Writable => shard.writable(watcher),
             Wish::Later => self.locked.push(watcher),
         }
     }
 
-    fn feed(&self, watcher: WatcherId) -> Option<&Feed> {
-        let foreign = self.watchers.get(watcher.index())?.as_ref()?;
-        (foreign.watcher == watcher).then_some(&foreign.feed)
+    fn feed(&self, watcher: WatcherId) -> Option<Arc<Feed>> {
+        if self.foreign_watchers == 0 {
+            return None;
+        }
+        self.door().book().feed(watcher).cloned()
     }
 
     /// A watcher is ready. Tells whether it is a handle's; then it has been drained.
@@ -147,24 +219,34 @@ impl Doorkeeper {
 
     /// An answer has come. Gives it back if it is not to a handle's request.
     pub(crate) fn done(&mut self, ticket: Ticket, outcome: Outcome) -> Option<Outcome> {
-        if self.requests.is_empty() {
+        if self.is_settled {
             return Some(outcome);
         }
-        match self.requests.remove(&ticket) {
-            Some(answer) => {
-                answer.give(Ok(outcome));
-                None
-            }
-            None => Some(outcome),
+        let reply = match self.door().book().done(ticket, outcome) {
+            Ok(reply) => reply,
+            Err(outcome) => return Some(outcome),
+        };
+        if let Some((reply, outcome)) = reply {
+            reply.tell(outcome);
         }
+        None
     }
 
-    /// The shard has ended: tells everybody who waits for it.
-    pub(crate) fn close(&mut self) {
-        self.door().ingress.close();
-        self.requests.clear();
-        for foreign in self.watchers.drain(..).flatten() {
-            foreign.feed.end();
+    /// All answers of a turn have been told: bulk calls that are through are answered.
+    pub(crate) fn outcomes_done(&mut self) {
+        if !self.is_settled {
+            self.settle();
         }
+    }
+}
+
+impl Drop for Doorkeeper {
+    /// The shard has ended: tells everybody who waits for it.
+    fn drop(&mut self) {
+        let error = CallError::from(self.shared.fate.ending());
+        if let Some(command) = self.held.take() {
+            command.refuse(&error);
+        }
+        self.door().abandon(&error);
     }
 }

@@ -1,32 +1,31 @@
 //! The bounded list of notes between a shard and one watcher of a handle.
 //!
-//! The shard's doorkeeper fills it, the watcher's thread takes from it. Invariant: it never holds more than its bound;
+//! The shard's doorkeeper fills it, the watcher's side takes from it. Invariant: it never holds more than its bound;
 //! while it is full the shard leaves the watcher's outbox alone, so the watcher goes stale and nothing grows. Cost:
-//! the lock is held by the watcher's thread only to swap a list out, and the shard never waits for it: finding it
+//! the lock is held by the watcher's side only to swap a list out, and the shard never waits for it: finding it
 //! held, it comes back a turn later. At most one wake-up a batch.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::task::{Context, Poll, Waker};
 
-use super::answer::LOOK_AGAIN;
+use fanfare_core::PresentityId;
+
 use super::note::OwnedNote;
 use crate::Outbox;
-use crate::runtime::EngineError;
-use crate::runtime::fate::{Fate, Phase};
 
 /// One watcher's list.
 #[derive(Debug)]
 pub(crate) struct Feed {
     bound: usize,
     state: Mutex<FeedState>,
-    arrived: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct FeedState {
     notes: Vec<OwnedNote>,
-    /// The watcher's thread sleeps.
-    waiting: bool,
+    /// The watcher's side waits.
+    waker: Option<Waker>,
     /// The shard has left notes in the outbox because the list was full.
     stalled: bool,
     /// The watcher is in its door's list of calls for attention, or about to be.
@@ -55,9 +54,18 @@ pub(super) enum Wish {
     Later,
 }
 
+/// What the watcher's side found.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// Notes, and whether the shard is to be called for attention.
+    Notes(Vec<OwnedNote>, bool),
+    /// There are none, and none will come.
+    Ended,
+}
+
 impl Feed {
     pub(super) fn new(bound: usize) -> Self {
-        Self { bound, state: Mutex::default(), arrived: Condvar::new() }
+        Self { bound, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, FeedState> {
@@ -87,10 +95,10 @@ impl Feed {
             let Some(note) = outbox.next() else { break };
             state.notes.push(OwnedNote::of(&note));
         }
-        let wake = !state.notes.is_empty() && std::mem::replace(&mut state.waiting, false);
+        let waker = if state.notes.is_empty() { None } else { state.waker.take() };
         drop(state);
-        if wake {
-            self.arrived.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
         }
         true
     }
@@ -103,46 +111,45 @@ impl Feed {
         if state.closed { Wish::Close } else { Wish::Writable }
     }
 
-    /// By the shard, at its end.
+    /// Nothing will be put in any more.
     pub(super) fn end(&self) {
         self.lock().ended = true;
-        self.arrived.notify_one();
+        self.nudge();
     }
 
-    /// By the watcher's thread: all notes there are, or those that come first within the time-out; none when it
-    /// passes. The second value tells whether the shard is to be called for attention.
-    pub(super) fn take(&self, timeout: Option<Duration>, fate: &Fate) -> Result<(Vec<OwnedNote>, bool), EngineError> {
-        // A time-out beyond the clock's range is none.
-        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut state = self.lock();
-        loop {
-            if !state.notes.is_empty() {
-                state.waiting = false;
-                let call = state.call_for_more();
-                return Ok((std::mem::take(&mut state.notes), call));
-            }
-            if state.ended || (fate.phase() == Phase::Stopping && fate.error().is_some()) {
-                return Err(fate.ending());
-            }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                state.waiting = false;
-                return Ok((Vec::new(), false));
-            }
-            state.waiting = true;
-            let nap = left.map_or(LOOK_AGAIN, |left| left.min(LOOK_AGAIN));
-            state = self.arrived.wait_timeout(state, nap).unwrap_or_else(PoisonError::into_inner).0;
+    /// Has the watcher's side look again, whatever there is.
+    pub(super) fn nudge(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
-    /// By the watcher's thread: drops the notes that are not to be kept. Tells whether the shard is to be called.
-    pub(super) fn purge(&self, mut keep: impl FnMut(&OwnedNote) -> bool) -> bool {
+    /// By the watcher's side: all notes there are, or a wake-up when there are some.
+    pub(super) fn poll_take(&self, context: &Context<'_>) -> Poll<Taken> {
         let mut state = self.lock();
-        state.notes.retain(|note| keep(note));
+        if !state.notes.is_empty() {
+            state.waker = None;
+            let call = state.call_for_more();
+            return Poll::Ready(Taken::Notes(std::mem::take(&mut state.notes), call));
+        }
+        if state.ended {
+            return Poll::Ready(Taken::Ended);
+        }
+        if !state.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+            state.waker = Some(context.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// By the watcher's side: drops the notes about these presentities. Tells whether the shard is to be called.
+    pub(super) fn purge(&self, silent: &HashSet<PresentityId>) -> bool {
+        let mut state = self.lock();
+        state.notes.retain(|note| !silent.contains(&note.presentity));
         state.notes.len() < self.bound && state.call_for_more()
     }
 
-    /// By the watcher's thread: nothing more is to be put in. Tells whether the shard is to be called.
+    /// By the watcher's side: nothing more is to be put in. Tells whether the shard is to be called.
     pub(super) fn close(&self) -> bool {
         let mut state = self.lock();
         state.closed = true;

@@ -1,38 +1,47 @@
-//! The engine as foreign threads see it: handles that publish, fetch and watch.
+//! The engine as foreign threads and tasks see it: handles that publish, fetch and watch.
 //!
 //! A [`Handle`] lives on any thread; what it asks goes through the ingress of a shard as a command, and the answer
-//! comes back through a slot of its own. On each shard a doorkeeper serves the commands, in front of the
-//! embedder's frontend and unseen by it. Invariant: every call ends: with an answer, with `Busy` at once when the door
-//! or the credits are full, or with the reason for which the engine stopped. Cost: one allocation and one command a
-//! call, and for the caller's thread a sleep until the answer is there.
-//!
-//! Calls block. Asynchronous forms come later, over the same commands: only the waiting in `answer` and `feed`
-//! differs.
+//! comes back through a slot of its own, which a [`Call`] polls or sleeps for. On each shard a doorkeeper serves the
+//! commands, in front of the embedder's frontend and unseen by it. Invariant: every call ends: with an answer, with
+//! `Busy` at once when the door is full, or with the reason for which the engine, or a host, does not go on. Cost: one
+//! allocation, one command and one wake-up a call, however much it carries.
 
-pub(crate) mod answer;
+mod answer;
+mod block_on;
+mod book;
+mod call;
 mod door;
 pub(crate) mod doorkeeper;
-pub(crate) mod feed;
+mod feed;
+mod gather;
 mod note;
+mod room;
 mod watcher;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
-use fanfare_core::{Error, Outcome, PresentityId, Publication, Published, Refusal, State, Tick, View};
+use fanfare_core::{Error, PresentityId, Publication, Published, Refusal, State, Tick, View};
 use thiserror::Error as ThisError;
 
 use crate::mesh::doorbell::Doorbell;
 use crate::mesh::ingress::NotTaken;
 use crate::runtime::fate::Fate;
 use crate::runtime::stats::LoopLine;
-use crate::runtime::{Clock, EngineError, on_a_shard};
+use crate::runtime::watchdog::Kicker;
+use crate::runtime::{Clock, EngineError};
 use answer::{Answering, answer};
 use door::{Command, Door};
+use gather::{Gather, Results};
 
+pub use call::Call;
 pub use note::OwnedNote;
-pub use watcher::Watcher;
+pub use room::Room;
+pub use watcher::{NextBatch, Watcher};
+
+/// Publications of one call at most: more would hold a shard's door for tens of milliseconds, and gain nothing.
+pub const PUBLICATIONS_PER_CALL: usize = 65_536;
 
 /// Why a call of a handle came to nothing.
 #[derive(Clone, Debug, PartialEq, Eq, ThisError)]
@@ -53,9 +62,21 @@ pub enum CallError {
     /// The engine has stopped or stops.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The call was made on a shard's own thread, by a frontend, and would have waited for itself.
-    #[error("a frontend must not make blocking calls: use the shard it is given")]
+    /// The call was to block a thread that turns a shard, and would have waited for itself.
+    #[error("a thread that turns a shard must not block: await the call, or use the shard that a frontend is given")]
     OnShard,
+    /// The host that turns the shard has not done so for too long. The call may have been obeyed, or may still be.
+    #[error("the host of shard {shard} does not step it")]
+    Stalled {
+        /// The shard.
+        shard: usize,
+    },
+    /// More publications than one call carries.
+    #[error("more than {limit} publications in one call: split them")]
+    TooMany {
+        /// How many may be.
+        limit: usize,
+    },
 }
 
 impl From<Error> for CallError {
@@ -83,7 +104,12 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) doorbells: Box<[Arc<Doorbell>]>,
     pub(crate) lines: Box<[CachePadded<LoopLine>]>,
-    doors: Box<[Door]>,
+    pub(crate) doors: Box<[Door]>,
+    pub(crate) kickers: Box<[Kicker]>,
+    /// Shards, from 0 on, that presentities are at home on.
+    pub(crate) homes: usize,
+    /// Shards, from 0 on, that watchers of handles are put on.
+    pub(crate) watched_on: usize,
     /// What `Busy` proposes when a door is full.
     retry_after_us: u32,
     /// Notes that wait for one foreign watcher at most.
@@ -92,20 +118,28 @@ pub(crate) struct Shared {
     next_shard: AtomicUsize,
 }
 
+/// What an engine's shared part is made from.
+pub(crate) struct SharedParts {
+    pub(crate) doorbells: Box<[Arc<Doorbell>]>,
+    pub(crate) homes: usize,
+    pub(crate) watched_on: usize,
+    pub(crate) ingress_slots: usize,
+    pub(crate) feed_notes: usize,
+    pub(crate) retry_after_us: u32,
+}
+
 impl Shared {
-    pub(crate) fn new(
-        clock: Clock,
-        doorbells: Box<[Arc<Doorbell>]>,
-        ingress_slots: usize,
-        feed_notes: usize,
-        retry_after_us: u32,
-    ) -> Self {
+    pub(crate) fn new(parts: SharedParts) -> Self {
+        let SharedParts { doorbells, homes, watched_on, ingress_slots, feed_notes, retry_after_us } = parts;
         Self {
             fate: Fate::default(),
-            clock,
+            clock: Clock::start(),
             lines: doorbells.iter().map(|_| CachePadded::default()).collect(),
             doors: doorbells.iter().map(|bell| Door::new(ingress_slots, bell.clone())).collect(),
+            kickers: doorbells.iter().map(|_| Kicker::default()).collect(),
             doorbells,
+            homes,
+            watched_on,
             retry_after_us,
             feed_notes,
             next_shard: AtomicUsize::new(0),
@@ -118,28 +152,48 @@ impl Shared {
         }
     }
 
-    /// Puts a command in at a shard's door and waits for its answer.
-    fn call<T>(
-        &self,
-        shard: usize,
-        command: impl FnOnce(Answering<Result<T, Error>>) -> Command,
-    ) -> Result<T, CallError> {
-        if on_a_shard() {
-            return Err(CallError::OnShard);
+    /// Stops the engine for this reason, unless there is an earlier one, and ends all waits: also those for a shard
+    /// that does not come back to hear of it.
+    pub(crate) fn fail(&self, error: EngineError) {
+        self.fate.fail(error);
+        let error = CallError::from(self.fate.ending());
+        for door in &self.doors {
+            door.abandon(&error);
         }
-        if let Some(refusal) = self.fate.refusal() {
-            return Err(refusal.into());
+        self.ring_all();
+    }
+
+    /// Why nothing can be asked of this shard, if that is so.
+    fn refusal(&self, shard: usize) -> Option<CallError> {
+        match self.fate.refusal() {
+            Some(ending) => Some(ending.into()),
+            None => self.doors[shard].is_stalled().then_some(CallError::Stalled { shard }),
+        }
+    }
+
+    /// Puts a command in at a shard's door.
+    fn push(&self, shard: usize, command: Command) -> Result<(), CallError> {
+        self.doors[shard].ingress.push(command).map_err(|why| match why {
+            NotTaken::Full => CallError::Busy { retry_after_us: self.retry_after_us },
+            NotTaken::Closed => self.fate.ending().into(),
+        })
+    }
+
+    /// Puts a command in, with a slot for its answer.
+    fn call<T>(shared: &Arc<Self>, shard: usize, command: impl FnOnce(Answering<T>) -> Command) -> Call<T> {
+        if let Some(refusal) = shared.refusal(shard) {
+            return Call::done(Err(refusal));
         }
         let (asked, answering) = answer();
-        match self.doors[shard].ingress.push(command(answering)) {
-            Ok(()) => Ok(asked.wait(&self.fate)??),
-            Err(NotTaken::Full) => Err(CallError::Busy { retry_after_us: self.retry_after_us }),
-            Err(NotTaken::Closed) => Err(self.fate.ending().into()),
+        match shared.push(shard, command(answering)) {
+            Ok(()) => Call::asked(asked, shared.clone()),
+            Err(error) => Call::done(Err(error)),
         }
     }
 }
 
-/// The engine's door for any thread. Cheap to clone; an engine that has ended answers with the reason.
+/// The engine's door for any thread or task, of any runtime or none. Cheap to clone; an engine that has ended answers
+/// with the reason. No call blocks: each gives a [`Call`], to be awaited or waited for.
 #[derive(Clone, Debug)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -150,42 +204,75 @@ impl Handle {
         Self { shared }
     }
 
-    /// Publishes a state and waits until its home has taken it.
+    /// Publishes a state. The call ends when its home has taken it.
     ///
     /// # Errors
-    /// [`CallError::Busy`] at once when the home's door or credits are full; see the other kinds there.
-    pub fn publish(&self, publication: Publication) -> Result<Published, CallError> {
+    /// The call's: [`CallError::Busy`] when the home's door is full or it takes nothing now; see the other kinds there.
+    pub fn publish(&self, publication: Publication) -> Call<Published> {
         let home = self.home(publication.presentity);
-        match self.shared.call(home, |answer| Command::Publish { publication, answer })? {
-            Outcome::Published(published) => Ok(published),
-            Outcome::Refused(refusal) => Err(refusal.into()),
-            other => unreachable!("a publication was answered with {other:?}"),
+        Shared::call(&self.shared, home, |answer| Command::Publish { publication, answer })
+    }
+
+    /// Publishes many states and tells what came of each, in their order: one command for each home, which makes a
+    /// publication several times cheaper than alone. Those of one presentity are taken in their order.
+    ///
+    /// # Errors
+    /// The call's: [`CallError::TooMany`]. All other errors stand in the places of the publications that they befell.
+    pub fn publish_all(
+        &self,
+        publications: impl IntoIterator<Item = Publication>,
+    ) -> Call<Vec<Result<Published, CallError>>> {
+        let publications = publications.into_iter();
+        let a_share = publications.size_hint().0.min(PUBLICATIONS_PER_CALL) / self.shared.homes + 1;
+        let mut parts: Vec<Vec<(u32, Publication)>> =
+            (0..self.shared.homes).map(|_| Vec::with_capacity(a_share)).collect();
+        let mut count = 0;
+        for publication in publications {
+            if count == PUBLICATIONS_PER_CALL {
+                return Call::done(Err(CallError::TooMany { limit: PUBLICATIONS_PER_CALL }));
+            }
+            parts[self.home(publication.presentity)].push((count as u32, publication));
+            count += 1;
         }
+        let (asked, answering) = answer::<Results>();
+        let gather = Gather::new(count, answering, self.shared.clone());
+        for (home, publications) in parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty()) {
+            let places: Vec<u32> = publications.iter().map(|(place, _)| *place).collect();
+            let refused = match self.shared.refusal(home) {
+                Some(refusal) => Err(refusal),
+                None => self.shared.push(home, Command::PublishAll { publications, gather: gather.clone() }),
+            };
+            if let Err(error) = refused {
+                gather.put(places.into_iter().map(|place| (place, Err(error.clone()))));
+            }
+        }
+        Call::asked(asked, self.shared.clone())
     }
 
     /// Asks what a state is, once.
     ///
     /// # Errors
     /// As [`Handle::publish`].
-    pub fn fetch(&self, presentity: PresentityId, view: View) -> Result<State, CallError> {
-        let home = self.home(presentity);
-        match self.shared.call(home, |answer| Command::Fetch { presentity, view, answer })? {
-            Outcome::Fetched(state) => Ok(state),
-            Outcome::Refused(refusal) => Err(refusal.into()),
-            other => unreachable!("a fetch was answered with {other:?}"),
-        }
+    pub fn fetch(&self, presentity: PresentityId, view: View) -> Call<State> {
+        Shared::call(&self.shared, self.home(presentity), |answer| Command::Fetch { presentity, view, answer })
     }
 
-    /// Opens a watcher on one of the shards, each in turn. `token` comes back with every note.
+    /// Opens a watcher on one of the engine's own shards, each in turn (on a host's, if there are no others). `token`
+    /// comes back with every note.
     ///
     /// # Errors
     /// As [`Handle::publish`].
-    pub fn watcher(&self, token: u64) -> Result<Watcher, CallError> {
-        let shard = self.shared.next_shard.fetch_add(1, Ordering::Relaxed) % self.shards();
-        Watcher::open(self.shared.clone(), shard, token)
+    pub fn watcher(&self, token: u64) -> Call<Watcher> {
+        let shard = self.shared.next_shard.fetch_add(1, Ordering::Relaxed) % self.shared.watched_on;
+        Watcher::open(&self.shared, shard, token)
     }
 
-    /// How many shards the engine has.
+    /// Waits until the home of a presentity may have room again, after a call was `Busy`.
+    pub fn room(&self, presentity: PresentityId) -> Room {
+        Room::at(&self.shared, self.home(presentity))
+    }
+
+    /// How many shards the engine has, hosts' included.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shared.doors.len()
@@ -199,6 +286,6 @@ impl Handle {
 
     /// Requests enter the mesh at the presentity's home, so that they cross no link.
     fn home(&self, presentity: PresentityId) -> usize {
-        presentity.partition().home(self.shards()).index()
+        presentity.partition().home(self.shared.homes).index()
     }
 }

@@ -81,20 +81,37 @@ impl Doorbell {
     ///
     /// Only the shard itself may call this.
     pub fn park(&self, has_input: impl FnOnce() -> bool, block: impl FnOnce()) -> bool {
+        let armed = self.arm(has_input);
+        if armed {
+            block();
+        }
+        self.disarm();
+        armed
+    }
+
+    /// The first half of [`Doorbell::park`], for a shard that does not block its thread: from here on `unpark` is
+    /// called for whatever comes in. Tells whether none of its inputs has anything; if one has, do not sleep. Either
+    /// way [`Doorbell::disarm`] follows.
+    pub fn arm(&self, has_input: impl FnOnce() -> bool) -> bool {
         // Relaxed: the fence orders it before the poll, and nothing is published by it. A swap and not a store,
         // here and below, so that all changes of the flag are read-modify-writes and make one chain, in which a late
         // `swap(false)` of a ringer cannot come after a newer `true` that it did not read. (The language says as much
         // for a store; loom does not know it. A core about to sleep can pay for a locked instruction.)
         self.parked.swap(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        let blocked = !has_input();
-        if blocked {
-            block();
-        }
-        // From here on the core is awake and is to be left alone. A ringer who took the flag meanwhile may still be
-        // on its way to `unpark`: then the next wait returns at once, which costs a turn and loses nothing.
+        !has_input()
+    }
+
+    /// The second half: the shard is awake, and is to be left alone.
+    pub fn disarm(&self) {
+        // A ringer who took the flag meanwhile may still be on its way to `unpark`: then the next wait returns at
+        // once, which costs a turn and loses nothing.
         self.parked.swap(false, Ordering::Relaxed);
-        blocked
+    }
+
+    /// Whether the shard sleeps and nobody has rung since: for a watchdog, which may find it changed the next moment.
+    pub fn is_armed(&self) -> bool {
+        self.parked.load(Ordering::Relaxed)
     }
 }
 

@@ -73,6 +73,19 @@ impl<T> Ingress<T> {
         self.queue.is_empty()
     }
 
+    /// Whether one more would be refused now.
+    #[cfg(not(loom))]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
+    /// Whether the shard has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
     /// Lets nothing in any more and drops what is in.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);

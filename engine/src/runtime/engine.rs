@@ -1,28 +1,27 @@
-//! Starting an engine, asking how it does, and ending it.
+//! A running engine: asking how it does, and ending it.
 //!
 //! An [`Engine`] lives on the thread that started it and owns the shards' threads. Invariant: once `shutdown` or drop
 //! has returned, no thread runs any more, but for one that hangs in its frontend, which is named and left behind.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use fanfare_core::{Limits, LimitsError, SHARDS_MAX, ShardConfig, ShardError, ShardIndex, Tick};
-use thiserror::Error;
+use fanfare_core::{ShardIndex, Tick};
 
+use super::builder::EngineBuilder;
 use super::clock::Clock;
-use super::cpus::{Cpus, CpusError};
+use super::embedded::Seat;
 use super::fate::{EngineError, Phase};
 use super::frontend::{Core, Frontend};
-use super::reactor::Bell;
+use super::report::{Report, RuntimeKind};
+use super::seat::Place;
+use super::start::StartError;
 use super::stats::LoopStats;
-use super::thread::ShardThread;
-use crate::handle::{Handle, Shared};
-use crate::mesh::doorbell::Doorbell;
-use crate::mesh::link::Port;
+use super::watchdog::Watchdog;
+use crate::handle::{CallError, Handle, Shared};
 
 /// How long `shutdown` lets shards finish what they have.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -33,220 +32,14 @@ const JOIN: Duration = Duration::from_secs(5);
 /// How often the ending thread looks how far the shards are.
 const LOOK: Duration = Duration::from_micros(200);
 
-/// Why an engine did not start.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// None, or more than one word of interest can name.
-    #[error("{0} shards were asked for; there may be 1 to {SHARDS_MAX}")]
-    Shards(usize),
-    /// More shards than CPUs: two shards on one CPU would only wait for each other.
-    #[error("{shards} shards were asked for, but there are only {cpus} CPUs for them: ask for {cpus} shards or fewer")]
-    MoreShardsThanCpus {
-        /// Shards asked for.
-        shards: usize,
-        /// CPUs that were chosen from the affinity mask.
-        cpus: usize,
-    },
-    /// The CPUs cannot be had as chosen.
-    #[error(transparent)]
-    Cpus(#[from] CpusError),
-    /// A limit is out of its range.
-    #[error(transparent)]
-    Limits(#[from] LimitsError),
-    /// The ingress or the list of a foreign watcher would have no room at all.
-    #[error("`{0}` must be at least 1")]
-    Zero(&'static str),
-    /// A thread could not be put on its CPU.
-    #[error("shard {shard} cannot be pinned to CPU {cpu}: {source}")]
-    Pin {
-        /// The shard.
-        shard: usize,
-        /// The CPU.
-        cpu: usize,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A shard could not be made.
-    #[error("shard {shard} cannot be made: {source}")]
-    Shard {
-        /// Its number.
-        shard: usize,
-        /// Why.
-        source: ShardError,
-    },
-    /// The system gave no thread, epoll instance or eventfd.
-    #[error("no {what} for shard {shard}: {source}")]
-    System {
-        /// What was asked for.
-        what: &'static str,
-        /// For which shard.
-        shard: usize,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A frontend panicked while it was made.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-}
-
-/// How an engine is to be. See [`Engine::builder`].
-#[derive(Clone, Debug)]
-#[must_use = "nothing runs before `start`"]
-pub struct EngineBuilder {
-    shards: Option<usize>,
-    cpus: Option<Cpus>,
-    pin: bool,
-    limits: Limits,
-    epoch: u16,
-    seed: Option<u64>,
-    spin: Duration,
-    ingress_slots: usize,
-    watcher_notes: usize,
-}
-
-impl EngineBuilder {
-    /// How many shards; as many as CPUs if it is not said.
-    pub fn shards(mut self, shards: usize) -> Self {
-        self.shards = Some(shards);
-        self
-    }
-
-    /// The CPUs to run on, one shard on each. If it is not said: one of every physical core or, when a number of
-    /// shards is given, any of the affinity mask, physical cores first.
-    pub fn cpus(mut self, cpus: Cpus) -> Self {
-        self.cpus = Some(cpus);
-        self
-    }
-
-    /// Whether each shard's thread is bound to its CPU. It is, unless this says no; unbound shards may be more than
-    /// the CPUs, which is for tests and never fast.
-    pub fn pin(mut self, pin: bool) -> Self {
-        self.pin = pin;
-        self
-    }
-
-    /// The bounds of each shard.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
-        self
-    }
-
-    /// The restart epoch: higher at every start of the same deployment, or stamps run backwards for watchers that
-    /// resume.
-    pub fn epoch(mut self, epoch: u16) -> Self {
-        self.epoch = epoch;
-        self
-    }
-
-    /// What the shards' random choices begin with; if it is not said, something that cannot be guessed.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = Some(seed);
-        self
-    }
-
-    /// How long a shard that finds nothing to do keeps looking before it sleeps: 50 us if it is not said. More of it
-    /// burns CPU, less of it costs wake-ups of some 5 to 50 us each.
-    pub fn spin(mut self, spin: Duration) -> Self {
-        self.spin = spin;
-        self
-    }
-
-    /// Calls of handles that may wait at one shard's door: 1,024 if it is not said. One more is `Busy`.
-    pub fn ingress_slots(mut self, slots: usize) -> Self {
-        self.ingress_slots = slots;
-        self
-    }
-
-    /// Notes that may wait for one watcher of a handle: 1,024 if it is not said.
-    pub fn watcher_notes(mut self, notes: usize) -> Self {
-        self.watcher_notes = notes;
-        self
-    }
-
-    /// Starts the engine. `frontend` is called once on every shard's thread and makes what runs there; it is shared
-    /// by the threads, but what it makes stays on one.
-    ///
-    /// # Errors
-    /// When it cannot be as asked; then nothing is left running.
-    pub fn start<F, M>(self, frontend: M) -> Result<Engine, StartError>
-    where
-        F: Frontend + 'static,
-        M: Fn(Core) -> F + Send + Sync + 'static,
-    {
-        self.limits.validate()?;
-        for (name, value) in [("ingress_slots", self.ingress_slots), ("watcher_notes", self.watcher_notes)] {
-            if value == 0 {
-                return Err(StartError::Zero(name));
-            }
-        }
-        let (shards, cpus) = self.place()?;
-        let bells = (0..shards)
-            .map(|shard| Bell::new().map_err(|source| StartError::System { what: "eventfd", shard, source }))
-            .collect::<Result<Vec<_>, _>>()?;
-        let doorbells = bells.iter().map(|bell| Arc::new(Doorbell::new(bell.clone()))).collect();
-        let shared = Arc::new(Shared::new(
-            Clock::start(),
-            doorbells,
-            self.ingress_slots,
-            self.watcher_notes,
-            self.limits.retry_after_us,
-        ));
-        let mut engine = Engine { shared: shared.clone(), threads: Vec::with_capacity(shards) };
-        let frontend = Arc::new(frontend);
-        let ports = Port::mesh(shards, self.limits.link_slots as usize);
-        let seed = self.seed.unwrap_or_else(unguessable);
-        let mut waiting = Vec::with_capacity(shards);
-        for (shard, (bell, port)) in bells.into_iter().zip(ports).enumerate() {
-            let mut config = ShardConfig::new(shard, shards);
-            config.epoch = self.epoch;
-            config.seed = seed.wrapping_add(shard as u64);
-            config.limits = self.limits;
-            let cpu = self.pin.then(|| cpus[shard]);
-            let thread = ShardThread { config, cpu, spin: self.spin, bell, port, shared: shared.clone() };
-            let (ready, made) = sync_channel(1);
-            let frontend = frontend.clone();
-            let handle = std::thread::Builder::new()
-                .name(format!("fanfare-{shard}"))
-                .spawn(move || thread.run(&*frontend, ready))
-                .map_err(|source| StartError::System { what: "thread", shard, source })?;
-            engine.threads.push(handle);
-            waiting.push(made);
-        }
-        for made in waiting {
-            // Without word the thread has ended by a panic, which is on record. An engine dropped here ends the rest.
-            made.recv().unwrap_or_else(|_| Err(shared.fate.ending().into()))?;
-        }
-        tracing::info!(runtime = "thread", shards, cpus = ?cpus, pinned = self.pin, "engine started");
-        Ok(engine)
-    }
-
-    /// How many shards, and the CPU of each.
-    fn place(&self) -> Result<(usize, Vec<usize>), StartError> {
-        let by_default = || if self.shards.is_some() { Cpus::all() } else { Cpus::one_per_physical_core() };
-        let mut cpus = self.cpus.clone().unwrap_or_else(by_default).resolve()?;
-        let shards = self.shards.unwrap_or_else(|| cpus.len().min(SHARDS_MAX));
-        if !(1..=SHARDS_MAX).contains(&shards) {
-            return Err(StartError::Shards(shards));
-        }
-        if self.pin && shards > cpus.len() {
-            return Err(StartError::MoreShardsThanCpus { shards, cpus: cpus.len() });
-        }
-        cpus.truncate(shards);
-        Ok((shards, cpus))
-    }
-}
-
-/// A number from the process's own source of hash keys.
-fn unguessable() -> u64 {
-    use std::hash::{BuildHasher, Hasher, RandomState};
-    RandomState::new().build_hasher().finish()
-}
-
 /// A running engine: shards on threads, and the frontends beside them. Dropping it ends it.
 pub struct Engine {
     shared: Arc<Shared>,
     threads: Vec<JoinHandle<()>>,
+    seats: Vec<Seat>,
+    watchdog: Option<Watchdog>,
+    report: Report,
+    has_ended: bool,
 }
 
 impl fmt::Debug for Engine {
@@ -258,23 +51,73 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// An engine with defaults, to be changed and started.
     pub fn builder() -> EngineBuilder {
-        EngineBuilder {
-            shards: None,
-            cpus: None,
-            pin: true,
-            limits: Limits::default(),
-            epoch: 0,
-            seed: None,
-            spin: Duration::from_micros(50),
-            ingress_slots: 1024,
-            watcher_notes: 1024,
-        }
+        EngineBuilder::default()
     }
 
-    /// How many shards it has.
+    pub(super) fn new(shared: Arc<Shared>, report: Report, seats: Vec<Seat>) -> Self {
+        Self { shared, threads: Vec::with_capacity(report.shards), seats, watchdog: None, report, has_ended: false }
+    }
+
+    /// Starts the threads and waits until each has word of how it began.
+    pub(super) fn spawn<F, M>(&mut self, places: Vec<Place>, frontend: M) -> Result<(), StartError>
+    where
+        F: Frontend + 'static,
+        M: Fn(Core) -> F + Send + Sync + 'static,
+    {
+        let frontend = Arc::new(frontend);
+        let mut waiting = Vec::with_capacity(places.len());
+        for place in places {
+            let shard = place.index().index();
+            let (ready, made) = sync_channel(1);
+            let frontend = frontend.clone();
+            let handle = std::thread::Builder::new()
+                .name(format!("fanfare-{shard}"))
+                .spawn(move || match place.runtime {
+                    #[cfg(feature = "glommio")]
+                    RuntimeKind::Glommio => super::glommio::run(place, &*frontend, ready),
+                    _ => super::thread::run(place, &*frontend, ready),
+                })
+                .map_err(|source| StartError::System { what: "thread", shard, source })?;
+            self.threads.push(handle);
+            waiting.push(made);
+        }
+        for made in waiting {
+            // Without word the thread has ended by a panic, which is on record. An engine dropped here ends the rest.
+            made.recv().unwrap_or_else(|_| Err(self.shared.fate.ending().into()))?;
+        }
+        Ok(())
+    }
+
+    /// Has somebody look after the shards that the engine does not turn itself.
+    pub(super) fn watch(&mut self, patience: Duration) -> Result<(), StartError> {
+        let Report { runtime, shards, hosts, .. } = self.report;
+        let executors = shards != 0 && runtime == RuntimeKind::Glommio;
+        if executors || hosts != 0 {
+            let watchdog = Watchdog::start(self.shared.clone(), executors, shards, patience);
+            let no_thread = |source| StartError::System { what: "watchdog thread", shard: shards, source };
+            self.watchdog = Some(watchdog.map_err(no_thread)?);
+        }
+        Ok(())
+    }
+
+    /// How many shards it has, hosts' included.
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shared.lines.len()
+    }
+
+    /// What was chosen at the start, and why.
+    #[must_use]
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The places of the hosts, by shard: at the first call all of them, later none. Each goes to the thread that is
+    /// to turn it. The engine waits for its hosts: while seats lie about, calls that need their shards end as
+    /// [`CallError::Stalled`](crate::CallError::Stalled).
+    #[must_use = "the engine waits for its hosts: seats that are dropped stop it"]
+    pub fn seats(&mut self) -> Vec<Seat> {
+        std::mem::take(&mut self.seats)
     }
 
     /// A door to it for any thread.
@@ -286,7 +129,8 @@ impl Engine {
     /// What each shard's loop says of itself.
     #[must_use]
     pub fn stats(&self) -> Vec<LoopStats> {
-        self.shared.lines.iter().map(|line| line.read()).collect()
+        let lines = self.shared.lines.iter().zip(&self.shared.kickers);
+        lines.map(|(line, kicker)| LoopStats { kicks: kicker.kicks(), ..line.read() }).collect()
     }
 
     /// The engine's clock.
@@ -307,6 +151,20 @@ impl Engine {
         self.shared.fate.error().cloned()
     }
 
+    /// Begins to end the engine, as [`Engine::shutdown`] does, and does not wait. For a host that turns a shard on
+    /// the thread that owns the engine: it goes on stepping until [`Engine::is_drained`], then drops the engine or
+    /// shuts it down, and steps no more once that has told it to end.
+    pub fn drain(&self) {
+        self.shared.fate.advance(Phase::Draining);
+        self.shared.ring_all();
+    }
+
+    /// Whether an engine that drains has nothing left to do.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.quiescent()
+    }
+
     /// Ends the engine: calls of handles are refused, frontends are told to [`Frontend::stop`], shards go on until
     /// all are idle, for 5 seconds at most, and their threads are joined.
     ///
@@ -325,17 +183,17 @@ impl Engine {
     }
 
     fn finish(&mut self, drain: Duration) -> Result<(), EngineError> {
+        self.has_ended = true;
         let threads = std::mem::take(&mut self.threads);
+        self.drain();
         let fate = &self.shared.fate;
-        fate.advance(Phase::Draining);
-        self.shared.ring_all();
         let begun = Instant::now();
         let mut drained = self.quiescent();
         while !drained && fate.phase() == Phase::Draining && begun.elapsed() < drain {
             std::thread::sleep(LOOK);
             drained = self.quiescent();
         }
-        let busy: Vec<usize> = (0..threads.len()).filter(|&shard| !self.shared.lines[shard].is_drained()).collect();
+        let busy: Vec<usize> = (0..self.shards()).filter(|&shard| !self.shared.lines[shard].is_drained()).collect();
 
         fate.advance(Phase::Stopping);
         self.shared.ring_all();
@@ -355,7 +213,14 @@ impl Engine {
         }
         if !stuck.is_empty() && fate.error().is_none() {
             // Whoever waits for an answer of that shard is told that none will come.
-            fate.fail(EngineError::Stuck { shards: stuck });
+            self.shared.fail(EngineError::Stuck { shards: stuck });
+        }
+        // Only now: until here an executor may have needed it.
+        self.watchdog = None;
+        // Whoever waits for a host that does not come back is told as well.
+        let ended = CallError::from(fate.ending());
+        for door in &self.shared.doors {
+            door.abandon(&ended);
         }
         match fate.error() {
             Some(error) => Err(error.clone()),
@@ -387,7 +252,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        if !self.threads.is_empty() {
+        if !self.has_ended {
             // Whoever wants to know how it ended calls `shutdown`.
             let _ = self.finish(DRAIN_ON_DROP);
         }

@@ -23,6 +23,12 @@ pub enum EngineError {
         /// The panic's message.
         message: String,
     },
+    /// A host gave up the shard that it was to turn. All shards have been stopped.
+    #[error("the host of shard {} left while the engine ran; the engine has stopped", shard.index())]
+    HostLeft {
+        /// The shard.
+        shard: ShardIndex,
+    },
     /// The engine is shutting down or has done so.
     #[error("the engine has been shut down")]
     Stopped,

@@ -4,10 +4,13 @@
 //! called by one loop, never at the same time and never from inside one another. Cost: whatever it does in them; the
 //! shard does nothing else meanwhile, so they must not block.
 
+use std::task::Waker;
+
 use fanfare_core::{Outcome, ShardIndex, Tick, Ticket, WatcherId};
 
 use super::clock::Clock;
 use super::reactor::Io;
+use super::report::RuntimeKind;
 use crate::{Outbox, Shard};
 
 /// The protocol code of one core.
@@ -57,12 +60,19 @@ pub struct Core {
     pub index: ShardIndex,
     /// How many shards the engine has.
     pub shards: usize,
+    /// How many of them, from 0 on, presentities are at home on.
+    pub homes: usize,
     /// The CPU that the thread is pinned to, if it is.
     pub cpu: Option<usize>,
+    /// What turns the shard. On [`RuntimeKind::Glommio`] the frontend is made and polled inside the executor, and may
+    /// spawn tasks there, with its sockets and timers.
+    pub runtime: RuntimeKind,
     /// The engine's clock.
     pub clock: Clock,
     /// Where the frontend registers its descriptors, so that they wake the core.
     pub io: Io,
+    /// Has the frontend polled again soon, from whatever task or thread it is called.
+    pub waker: Waker,
 }
 
 /// The frontend of an engine that only handles use: no sockets, no watchers of its own.

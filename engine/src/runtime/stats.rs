@@ -24,6 +24,9 @@ pub struct LoopStats {
     pub parks: u64,
     /// System calls made to wake other shards.
     pub wakes_sent: u64,
+    /// How often the watchdog woke the shard's executor, which was rung and did not turn: by a fault of the executor,
+    /// or because the frontend held the core for a tenth of a second.
+    pub kicks: u64,
     /// Messages and documents put into links.
     pub sent: u64,
     /// Messages and documents taken from links.
@@ -79,6 +82,7 @@ impl LoopLine {
             park_ns: self.park_ns.load(Ordering::Relaxed),
             parks: self.parks.load(Ordering::Relaxed),
             wakes_sent: self.wakes_sent.load(Ordering::Relaxed),
+            kicks: 0,
             sent: self.sent.load(Ordering::Acquire),
             received: self.received.load(Ordering::Acquire),
         }

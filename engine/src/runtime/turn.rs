@@ -1,6 +1,7 @@
 //! The order of a turn, once for every adapter, and the loop around it.
 //!
-//! A [`Turns`] owns one shard, its frontend and its port, on the shard's thread. One turn is
+//! A [`Turns`] owns one shard, its frontend and its port, on the shard's thread. It never blocks: the adapter (a plain
+//! thread, a glommio executor, a host) asks it to [`Turns::advance`] and does the waiting. One turn is
 //!
 //! 1. **links in**: documents that come home, then messages, while the shard can take them;
 //! 2. **ingress**: commands of foreign threads, a bounded number;
@@ -10,22 +11,23 @@
 //! 6. **doorbells**: one fence, then one load for each shard that was given something;
 //! 7. **frontend I/O**: [`Frontend::poll`].
 //!
-//! Then, if the turn did nothing: spin for a while, then park. Invariant: a shard parks only when it is idle and its
-//! inputs are empty, so everything that a turn caused has left before the core sleeps. Cost: one read of the clock a
-//! turn, and a system call a turn while descriptors are registered.
+//! Then, if the turn did nothing: spin for a while, then rest. Invariant: a shard rests without end only when it is idle
+//! and its inputs are empty, so everything that a turn caused has left before the core sleeps; one that waits for room
+//! in a ring naps. Cost: one read of the clock a turn, and a system call a turn while descriptors are registered.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_utils::CachePadded;
 use fanfare_core::Tick;
 
-use super::clock::{Clock, tick};
-use super::fate::{Fate, Phase};
+use super::clock::tick;
+use super::core_waker::CoreWaker;
+use super::fate::Phase;
 use super::frontend::Frontend;
 use super::reactor::Io;
-use super::stats::{LoopLine, LoopStats};
+use super::stats::LoopStats;
+use crate::handle::Shared;
 use crate::handle::doorkeeper::Doorkeeper;
 use crate::mesh::doorbell::{Doorbell, announce};
 use crate::mesh::link::Port;
@@ -37,157 +39,226 @@ const COMMANDS_PER_TURN: usize = 256;
 /// Watchers drained in one turn: at 2 to 4 us for a socket's write, a turn stays within a millisecond.
 const READY_PER_TURN: usize = 256;
 
-/// Sleep of a shard that waits for room in a ring. Nobody rings for room, so the sleep is short.
+/// First sleep of a shard that waits for room in a ring. Nobody rings for room, so the sleep is short at first.
 const NAP: Duration = Duration::from_micros(100);
 
+/// Each nap is twice the one before, but no longer than `NAP` times two to this power: what waits for a host that has
+/// stopped stepping costs a thousandth of a core.
+const NAP_DOUBLINGS_MAX: u32 = 6;
+
 /// One shard's loop.
-pub struct Turns<'a, F> {
+pub(crate) struct Turns<F> {
     shard: Shard,
     frontend: F,
-    doorkeeper: &'a mut Doorkeeper,
+    doorkeeper: Doorkeeper,
     port: Port,
     io: Io,
-    doorbells: &'a [Arc<Doorbell>],
-    line: &'a CachePadded<LoopLine>,
+    waker: Arc<CoreWaker>,
+    shared: Arc<Shared>,
     stats: LoopStats,
     walk_entries: usize,
+    spin_ns: u64,
+    turned: Turned,
+    stop_told: bool,
+    resting: bool,
+    naps: u32,
+    /// When the time was last put to an account, and since when there was nothing to do.
+    lap_ns: u64,
+    idle_since_ns: u64,
 }
 
 /// What a turn came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turned {
+struct Turned {
     /// Whether anything was done.
-    pub worked: bool,
+    worked: bool,
     /// When the next turn is due at the latest, if nothing comes in.
-    pub deadline: Option<Tick>,
+    deadline: Option<Tick>,
+}
+
+/// What the adapter does between two turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Turn again.
+    Again,
+    /// Wait until the reactor is ready, for so long at most, then turn again. The doorbell is armed.
+    Rest(Option<Duration>),
+    /// Drop it all: the engine has stopped.
+    End,
 }
 
 /// The parts that a [`Turns`] is put together from.
-pub struct TurnParts<'a, F> {
-    /// The shard.
-    pub shard: Shard,
-    /// The embedder's frontend.
-    pub frontend: F,
-    /// Who serves foreign threads on this shard.
-    pub doorkeeper: &'a mut Doorkeeper,
-    /// The shard's ends of its links.
-    pub port: Port,
-    /// The reactor.
-    pub io: Io,
-    /// The bells of all shards, by index.
-    pub doorbells: &'a [Arc<Doorbell>],
-    /// Where the loop writes its numbers.
-    pub line: &'a CachePadded<LoopLine>,
-    /// Entries that a step marks.
-    pub walk_entries: usize,
+pub(crate) struct TurnParts<F> {
+    pub(crate) shard: Shard,
+    pub(crate) frontend: F,
+    pub(crate) doorkeeper: Doorkeeper,
+    pub(crate) port: Port,
+    pub(crate) io: Io,
+    pub(crate) waker: Arc<CoreWaker>,
+    pub(crate) shared: Arc<Shared>,
+    /// How long to look for work before a rest.
+    pub(crate) spin: Duration,
 }
 
-impl<F> fmt::Debug for Turns<'_, F> {
+impl<F> fmt::Debug for Turns<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Turns").field("port", &self.port).field("stats", &self.stats).finish_non_exhaustive()
     }
 }
 
-impl<F> fmt::Debug for TurnParts<'_, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TurnParts").field("port", &self.port).finish_non_exhaustive()
-    }
-}
-
-impl<'a, F: Frontend> Turns<'a, F> {
+impl<F: Frontend> Turns<F> {
     /// A loop that has not turned yet.
-    pub fn new(parts: TurnParts<'a, F>) -> Self {
-        let TurnParts { shard, frontend, doorkeeper, port, io, doorbells, line, walk_entries } = parts;
-        let stats = LoopStats::default();
-        Self { shard, frontend, doorkeeper, port, io, doorbells, line, stats, walk_entries }
+    pub(crate) fn new(parts: TurnParts<F>) -> Self {
+        let TurnParts { shard, frontend, doorkeeper, port, io, waker, shared, spin } = parts;
+        let now = shared.clock.nanos();
+        Self {
+            walk_entries: shard.limits().walk_entries_per_step as usize,
+            shard,
+            frontend,
+            doorkeeper,
+            port,
+            io,
+            waker,
+            shared,
+            stats: LoopStats::default(),
+            spin_ns: u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX),
+            turned: Turned { worked: true, deadline: None },
+            stop_told: false,
+            resting: false,
+            naps: 0,
+            lap_ns: now,
+            idle_since_ns: now,
+        }
     }
 
-    /// Turns until the engine stops.
+    /// Makes a turn, unless the engine has stopped, and tells what comes next. It never blocks.
     ///
     /// # Panics
-    /// When the reactor fails, which leaves no way to wait.
-    pub fn run(&mut self, clock: Clock, fate: &Fate, spin: Duration) {
-        let spin = u64::try_from(spin.as_nanos()).unwrap_or(u64::MAX);
-        let mut stop_told = false;
-        let mut turned = Turned { worked: true, deadline: None };
-        let mut before = clock.nanos();
-        let mut idle_since = before;
-        loop {
-            match fate.phase() {
-                Phase::Running => {}
-                Phase::Draining | Phase::Stopping if !stop_told => {
-                    stop_told = true;
-                    self.frontend.stop(&mut self.shard);
-                    idle_since = before;
-                }
-                Phase::Draining => {}
-                Phase::Stopping => return,
+    /// When the reactor fails, which leaves no way to wait; and whenever the frontend does.
+    pub(crate) fn advance(&mut self) -> Next {
+        if self.resting {
+            self.wake_up();
+        }
+        match self.shared.fate.phase() {
+            Phase::Running => {}
+            Phase::Draining | Phase::Stopping if !self.stop_told => {
+                self.stop_told = true;
+                self.frontend.stop(&mut self.shard);
+                self.idle_since_ns = self.lap_ns;
             }
+            Phase::Draining => {}
+            Phase::Stopping => return Next::End,
+        }
 
-            let now = clock.nanos();
-            if turned.worked {
-                self.stats.work_ns += now - before;
-                idle_since = now;
-            } else {
-                self.stats.spin_ns += now - before;
-            }
-            before = now;
-            self.line.write(&self.stats);
-            turned = self.turn(tick(now));
-            if turned.worked {
-                continue;
-            }
+        let now = self.lap();
+        self.turned = self.turn(tick(now));
+        if self.turned.worked {
+            self.naps = 0;
+            return Next::Again;
+        }
 
-            let idle = self.is_idle();
-            // In this order: who reads `drained` finds the counts of links at least as new.
-            self.line.write(&self.stats);
-            self.line.set_drained(stop_told && idle);
-            if now - idle_since < spin {
-                std::hint::spin_loop();
-                continue;
-            }
-            before = self.sleep(clock, fate, before, idle, stop_told, turned.deadline);
+        let idle = self.is_idle();
+        let line = &self.shared.lines[self.port.own().index()];
+        // In this order: who reads `drained` finds the counts of links at least as new.
+        line.write(&self.stats);
+        line.set_drained(self.stop_told && idle);
+        if now - self.idle_since_ns < self.spin_ns {
+            std::hint::spin_loop();
+            return Next::Again;
+        }
+        self.rest(idle)
+    }
+
+    /// Puts the time since the last lap to an account, by what the turn in it came to.
+    fn lap(&mut self) -> u64 {
+        let now = self.shared.clock.nanos();
+        if self.turned.worked {
+            self.stats.work_ns += now - self.lap_ns;
+            self.idle_since_ns = now;
+        } else {
+            self.stats.spin_ns += now - self.lap_ns;
+        }
+        self.lap_ns = now;
+        self.shared.lines[self.port.own().index()].write(&self.stats);
+        now
+    }
+
+    /// Puts the time since the last lap to no account: a host's thread was about its own business.
+    pub(crate) fn skip_lap(&mut self) {
+        if !self.resting {
+            self.lap_ns = self.shared.clock.nanos();
         }
     }
 
-    /// Sleeps until there is something to do. Gives the time of waking.
-    fn sleep(
-        &mut self,
-        clock: Clock,
-        fate: &Fate,
-        before: u64,
-        idle: bool,
-        stop_told: bool,
-        deadline: Option<Tick>,
-    ) -> u64 {
-        let asleep = clock.nanos();
-        self.stats.spin_ns += asleep - before;
-        let until = deadline.map(|tick| Duration::from_micros(tick.as_micros().saturating_sub(asleep / 1_000)));
-        if idle {
-            let bell = &self.doorbells[self.port.own().index()];
-            let phase_seen = if stop_told { Phase::Stopping } else { Phase::Draining };
-            let has_input = || self.port.has_input() || self.doorkeeper.has_input() || fate.phase() >= phase_seen;
-            bell.park(has_input, || {
-                self.stats.parks += 1;
-                self.line.write(&self.stats);
-                wait(&self.io, until);
-            });
-        } else {
-            wait(&self.io, Some(until.map_or(NAP, |until| until.min(NAP))));
+    /// As [`Turns::lap`], at the end of a host's step.
+    pub(crate) fn end_lap(&mut self) {
+        if !self.resting {
+            self.lap();
         }
-        let awake = clock.nanos();
-        self.stats.park_ns += awake - asleep;
-        awake
+    }
+
+    /// Arms the bell, unless something has come in.
+    fn rest(&mut self, idle: bool) -> Next {
+        let now = self.shared.clock.nanos();
+        self.stats.spin_ns += now - self.lap_ns;
+        self.lap_ns = now;
+        let deadline =
+            self.turned.deadline.map(|tick| Duration::from_micros(tick.as_micros().saturating_sub(now / 1_000)));
+        let phase_seen = if self.stop_told { Phase::Stopping } else { Phase::Draining };
+        let has_input = || {
+            self.port.has_input()
+                || self.doorkeeper.has_input()
+                || self.waker.is_called()
+                || self.shared.fate.phase() >= phase_seen
+        };
+        self.resting = true;
+        let armed = self.bell().arm(has_input);
+        let until = match (armed, idle) {
+            (true, true) => deadline,
+            (false, true) => {
+                self.wake_up();
+                return Next::Again;
+            }
+            (armed, false) => {
+                // It waits for room in a ring. What has come in and could not be taken waits for the same.
+                let nap = NAP * if armed { 1 << self.naps } else { 1 };
+                self.naps = (self.naps + 1).min(NAP_DOUBLINGS_MAX);
+                Some(deadline.map_or(nap, |deadline| deadline.min(nap)))
+            }
+        };
+        self.stats.parks += u64::from(armed);
+        self.shared.lines[self.port.own().index()].write(&self.stats);
+        Next::Rest(until)
+    }
+
+    fn wake_up(&mut self) {
+        self.resting = false;
+        self.bell().disarm();
+        let now = self.shared.clock.nanos();
+        self.stats.park_ns += now - self.lap_ns;
+        self.lap_ns = now;
+    }
+
+    fn bell(&self) -> &Doorbell {
+        &self.shared.doorbells[self.port.own().index()]
+    }
+
+    /// What waits and is waited for.
+    pub(crate) fn io(&self) -> &Io {
+        &self.io
+    }
+
+    /// The shard and the frontend, between two turns.
+    pub(crate) fn parts(&mut self) -> (&mut Shard, &mut F) {
+        (&mut self.shard, &mut self.frontend)
     }
 
     /// Whether nothing is left to do until something comes in.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    fn is_idle(&self) -> bool {
         self.shard.is_idle() && self.doorkeeper.is_idle()
     }
 
-    /// One turn, at this time.
-    pub fn turn(&mut self, now: Tick) -> Turned {
+    fn turn(&mut self, now: Tick) -> Turned {
         self.stats.turns += 1;
         let taken = self.links_in();
         let commands = self.doorkeeper.serve(&mut self.shard, COMMANDS_PER_TURN);
@@ -195,15 +266,16 @@ impl<'a, F: Frontend> Turns<'a, F> {
         let drained = self.drain();
         if taken != 0 || commands || step.more || step.walk_entries != 0 || drained {
             // Before the links out: who finds this shard drained must not have missed what it is about to send.
-            self.line.set_drained(false);
+            self.busy();
         }
         let sent = self.links_out();
         if self.io.is_watching() {
-            wait(&self.io, Some(Duration::ZERO));
+            self.io.look();
         }
+        self.waker.heard();
         let poll = self.frontend.poll(&mut self.shard, now);
         if poll.worked {
-            self.line.set_drained(false);
+            self.busy();
         }
         Turned {
             worked: taken != 0
@@ -215,6 +287,10 @@ impl<'a, F: Frontend> Turns<'a, F> {
                 || poll.worked,
             deadline: earlier(step.deadline, poll.deadline),
         }
+    }
+
+    fn busy(&self) {
+        self.shared.lines[self.port.own().index()].set_drained(false);
     }
 
     fn links_in(&mut self) -> u64 {
@@ -247,6 +323,7 @@ impl<'a, F: Frontend> Turns<'a, F> {
                 self.frontend.done(ticket, outcome);
             }
         }
+        self.doorkeeper.outcomes_done();
         for _ in 0..READY_PER_TURN {
             let Some(watcher) = self.shard.next_ready() else { break };
             drained = true;
@@ -270,17 +347,11 @@ impl<'a, F: Frontend> Turns<'a, F> {
         if sent != 0 {
             self.stats.sent += sent;
             announce();
-            for (bell, _) in self.doorbells.iter().zip(given).filter(|(_, given)| *given) {
+            for (bell, _) in self.shared.doorbells.iter().zip(given).filter(|(_, given)| *given) {
                 self.stats.wakes_sent += u64::from(bell.ring_announced());
             }
         }
         sent
-    }
-}
-
-fn wait(io: &Io, timeout: Option<Duration>) {
-    if let Err(error) = io.wait(timeout) {
-        panic!("the reactor cannot wait: {error}");
     }
 }
 

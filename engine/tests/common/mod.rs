@@ -2,6 +2,8 @@
 //! after so long that something must be wrong.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -27,19 +29,157 @@ impl Frontend for Nothing {
     }
 }
 
-/// A builder for so many shards, which works on a machine of one CPU too.
-pub(crate) fn builder(shards: usize) -> EngineBuilder {
-    Engine::builder().shards(shards).pin(false).limits(small()).seed(7)
+/// What turns the shards in a test. Every test of what an engine promises runs on each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum On {
+    Thread,
+    Glommio,
+    Hosts,
+}
+
+/// Makes each of these functions three tests, one on each runtime.
+macro_rules! on_every_runtime {
+    ($($test:ident),+ $(,)?) => {
+        mod thread {
+            $(#[test] fn $test() { super::$test($crate::common::On::Thread); })+
+        }
+        #[cfg(feature = "glommio")]
+        mod glommio {
+            $(#[test] fn $test() {
+                if $crate::common::has_glommio() { super::$test($crate::common::On::Glommio); }
+            })+
+        }
+        mod hosts {
+            $(#[test] fn $test() { super::$test($crate::common::On::Hosts); })+
+        }
+    };
+}
+pub(crate) use on_every_runtime;
+
+/// Whether glommio can be had. Where it cannot, its tests say so and are skipped, but not where CI counts on them.
+pub(crate) fn has_glommio() -> bool {
+    let usable = Host::probe().io_uring;
+    if let Err(refused) = &usable {
+        assert!(std::env::var_os("CI").is_none(), "in CI glommio must be had: {refused}");
+        println!("skipped: {refused}");
+    }
+    usable.is_ok()
+}
+
+impl On {
+    /// A builder for so many shards, which works on a machine of one CPU too.
+    pub(crate) fn builder(self, shards: usize) -> Stage {
+        let builder = Engine::builder().pin(false).limits(small()).seed(7);
+        let builder = match self {
+            Self::Thread => builder.shards(shards).runtime(Runtime::Thread),
+            Self::Glommio => builder.shards(shards).runtime(Runtime::Glommio),
+            Self::Hosts => builder.shards(0).hosts(shards),
+        };
+        Stage(builder)
+    }
+
+    /// An engine for handles alone.
+    pub(crate) fn engine(self, shards: usize) -> Running {
+        self.builder(shards).start(|_| Nothing).expect("an engine starts")
+    }
+}
+
+/// A builder whose engine brings its hosts along.
+pub(crate) struct Stage(EngineBuilder);
+
+impl Stage {
+    /// The same with something changed.
+    pub(crate) fn with(self, change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Self {
+        Self(change(self.0))
+    }
+
+    /// Starts the engine, and a thread for each host.
+    pub(crate) fn start<F, M>(self, make: M) -> Result<Running, StartError>
+    where
+        F: Frontend + 'static,
+        M: Fn(Core) -> F + Send + Sync + 'static,
+    {
+        let make = Arc::new(make);
+        let of_threads = make.clone();
+        let mut engine = self.0.start(move |core| of_threads(core))?;
+        let hosts: Vec<_> = engine
+            .seats()
+            .into_iter()
+            .map(|seat| {
+                let (make, (told, tell)) = (make.clone(), mpsc::channel());
+                let thread = std::thread::spawn(move || match seat.take(|core| make(core)) {
+                    Ok(mut host) => {
+                        let _ = told.send(Ok(()));
+                        // What it ends with, the engine knows too.
+                        let _ = host.run();
+                    }
+                    Err(error) => drop(told.send(Err(error))),
+                });
+                (thread, tell)
+            })
+            .collect();
+        let mut running = Running { engine: Some(engine), hosts: Vec::new() };
+        let mut failed = None;
+        for (thread, tell) in hosts {
+            running.hosts.push(thread);
+            failed = tell.recv().expect("a host says how it began").err().or(failed);
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(running),
+        }
+    }
+}
+
+/// An engine with its hosts.
+#[derive(Debug)]
+pub(crate) struct Running {
+    engine: Option<Engine>,
+    hosts: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    pub(crate) fn shutdown(self) -> Result<(), EngineError> {
+        self.end(Engine::shutdown)
+    }
+
+    pub(crate) fn shutdown_within(self, drain: Duration) -> Result<(), EngineError> {
+        self.end(|engine| engine.shutdown_within(drain))
+    }
+
+    /// Ends it and does not wait for its hosts, one of which may never come back.
+    pub(crate) fn abandon_within(mut self, drain: Duration) -> Result<(), EngineError> {
+        self.hosts.clear();
+        self.end(|engine| engine.shutdown_within(drain))
+    }
+
+    fn end(mut self, end: impl FnOnce(Engine) -> Result<(), EngineError>) -> Result<(), EngineError> {
+        end(self.engine.take().expect("it is ended once"))
+    }
+}
+
+impl std::ops::Deref for Running {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        self.engine.as_ref().expect("it is ended last")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.engine.take());
+        for host in self.hosts.drain(..) {
+            if host.join().is_err() && !std::thread::panicking() {
+                panic!("a host panicked");
+            }
+        }
+    }
 }
 
 /// Limits that take little memory.
 pub(crate) fn small() -> Limits {
     Limits { link_slots: 64, ..Limits::default() }
-}
-
-/// An engine for handles alone.
-pub(crate) fn engine(shards: usize) -> Engine {
-    builder(shards).start(|_| Nothing).expect("an engine starts")
 }
 
 /// One presentity at home on each of the shards, in order.
@@ -70,7 +210,7 @@ pub(crate) fn until(watcher: &mut Watcher, mut satisfies: impl FnMut(&OwnedNote)
     let mut all = Vec::new();
     loop {
         assert!(begun.elapsed() < LONG, "the note never came; these did: {all:?}");
-        let notes = watcher.next_batch(LONG).expect("the engine runs");
+        let notes = watcher.next_batch().wait_for(LONG).expect("the engine runs");
         let found = notes.iter().any(&mut satisfies);
         all.extend(notes);
         if found {

@@ -13,13 +13,13 @@ use crate::store::{NONE, SlabFull};
 
 impl<B: ShardMemory> Shard<B> {
     /// The shard where a topic's presentity is at home.
-    pub(crate) fn home_of(&self, topic: u32) -> ShardIndex {
-        self.topics.topics[topic].presentity.partition().home(self.shards)
+    pub(crate) fn home_of_topic(&self, topic: u32) -> ShardIndex {
+        self.home_of(self.topics.topics[topic].presentity)
     }
 
     /// The home has to be told, when there is room on the way.
     pub(crate) fn owe_interest(&mut self, topic: u32, flag: u8) {
-        let home = self.home_of(topic);
+        let home = self.home_of_topic(topic);
         self.topics.topics[topic].state |= flag;
         self.links[home.index()].interests.push_back(&mut self.topics.places, topic, TopicPlaces::interest_links);
     }
@@ -29,7 +29,7 @@ impl<B: ShardMemory> Shard<B> {
         if !self.topics.topics[topic].has(OWES_JOIN | OWES_LEAVE) {
             return;
         }
-        let home = self.home_of(topic);
+        let home = self.home_of_topic(topic);
         self.topics.topics[topic].state &= !(OWES_JOIN | OWES_LEAVE);
         self.links[home.index()].interests.remove(&mut self.topics.places, topic, TopicPlaces::interest_links);
     }

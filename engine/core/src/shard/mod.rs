@@ -38,7 +38,7 @@ use walk::Walks;
 use watcher::{Group, Watcher};
 
 use crate::error::{Bound, Error, ShardError};
-use crate::id::{SHARDS_MAX, ShardIndex, Tick, Ticket};
+use crate::id::{PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
 use crate::store::{Arena, Backing, Heap, IdTable, Slab, SlabFull};
 
@@ -74,6 +74,8 @@ pub struct ShardConfig {
     pub index: usize,
     /// How many there are: 1 to [`SHARDS_MAX`].
     pub shards: usize,
+    /// How many of them, from shard 0 on, presentities are at home on: all, unless some only watch.
+    pub homes: usize,
     /// The restart epoch: higher than at any earlier start, so that stamps go on rising.
     pub epoch: u16,
     /// A secret for the tables, so that chosen ids cannot be made to collide.
@@ -88,7 +90,7 @@ impl ShardConfig {
     /// A shard with the default limits.
     #[must_use]
     pub fn new(index: usize, shards: usize) -> Self {
-        Self { index, shards, epoch: 0, seed: 0, limits: Limits::default(), seen_bits: 16 }
+        Self { index, shards, homes: shards, epoch: 0, seed: 0, limits: Limits::default(), seen_bits: 16 }
     }
 }
 
@@ -145,6 +147,7 @@ pub struct Population {
 pub struct Shard<B: ShardMemory = Heap> {
     index: ShardIndex,
     shards: usize,
+    home_shards: usize,
     limits: Limits,
     now: Tick,
     outboxes: Outboxes<B>,
@@ -168,10 +171,13 @@ impl<B: ShardMemory> Shard<B> {
     /// # Errors
     /// A limit out of its range, or an index or number of shards that cannot be.
     pub fn new(config: ShardConfig, backing: B) -> Result<Self, ShardError> {
-        let ShardConfig { index, shards, epoch, seed, limits, seen_bits } = config;
+        let ShardConfig { index, shards, homes, epoch, seed, limits, seen_bits } = config;
         limits.validate()?;
         if index >= shards || shards > SHARDS_MAX {
             return Err(ShardError::Index { index, shards });
+        }
+        if !(1..=shards).contains(&homes) {
+            return Err(ShardError::Homes { homes, shards });
         }
         if !(6..=16).contains(&seen_bits) {
             return Err(ShardError::SeenBits(seen_bits));
@@ -184,6 +190,7 @@ impl<B: ShardMemory> Shard<B> {
         Ok(Self {
             index: ShardIndex::new(index),
             shards,
+            home_shards: homes,
             limits,
             now: Tick::ZERO,
             outboxes: Outboxes {
@@ -244,6 +251,12 @@ impl<B: ShardMemory> Shard<B> {
     #[must_use]
     pub fn shards(&self) -> usize {
         self.shards
+    }
+
+    /// The shard where a presentity is at home.
+    #[must_use]
+    pub fn home_of(&self, presentity: PresentityId) -> ShardIndex {
+        presentity.partition().home(self.home_shards)
     }
 
     /// The bounds that the shard was made with.

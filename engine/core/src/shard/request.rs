@@ -35,6 +35,18 @@ impl<B: ShardMemory> Shard<B> {
         self.ask(presentity, Request::Fetch { presentity, view })
     }
 
+    /// How many requests may be asked of that home now.
+    #[must_use]
+    pub fn credits(&self, home: ShardIndex) -> u32 {
+        self.links[home.index()].credits
+    }
+
+    /// Whether this shard, as a home, takes publications: not while too many replaced documents are out.
+    #[must_use]
+    pub fn takes_publications(&self) -> bool {
+        self.homes.retired_bytes <= self.limits.retired_bytes
+    }
+
     /// The outcome of a request, in order of arrival. To take it frees the request's credit.
     pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
         let (home, ticket, outcome) = self.outcomes.pop_front()?;
@@ -43,7 +55,7 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
-        let link = &mut self.links[presentity.partition().home(self.shards).index()];
+        let link = &mut self.links[presentity.partition().home(self.home_shards).index()];
         if link.credits == 0 {
             self.counters.busy += 1;
             return Err(Error::Busy { retry_after_us: self.limits.retry_after_us });
@@ -74,7 +86,7 @@ impl<B: ShardMemory> Shard<B> {
         if document.is_some() && expires <= self.now {
             return Err(Refusal::Expired { expires, now: self.now });
         }
-        if self.homes.retired_bytes > self.limits.retired_bytes {
+        if !self.takes_publications() {
             return Err(Refusal::Busy { retry_after_us: self.limits.retry_after_us });
         }
         let found = self.homes.find(presentity, name);

@@ -206,7 +206,7 @@ impl<B: ShardMemory> Shard<B> {
         for (home, link) in self.links.iter().enumerate() {
             let mut topic = link.interests.head;
             while topic != NONE {
-                if self.home_of(topic).index() != home || owing == 0 {
+                if self.home_of_topic(topic).index() != home || owing == 0 {
                     return wrong("a topic owes its interest to its home", topic);
                 }
                 owing -= 1;

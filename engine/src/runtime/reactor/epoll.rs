@@ -8,23 +8,29 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use super::{Event, Interest, Reactor};
 use crate::mesh::doorbell::Unpark;
 
 const BELL: u64 = u64::MAX;
+const TIMER: u64 = u64::MAX - 1;
 const EVENTS_AT_ONCE: usize = 1024;
 
 /// An epoll instance, and the eventfd that unparks it.
 pub struct Epoll {
     epoll: OwnedFd,
     bell: Arc<Bell>,
+    /// For those who wait on the epoll descriptor by other means; made when first needed.
+    timer: Option<OwnedFd>,
+    timer_is_set: bool,
     watched: usize,
     raw: Vec<epoll::Event>,
     events: Vec<Event>,
@@ -36,9 +42,13 @@ impl fmt::Debug for Epoll {
     }
 }
 
-/// The eventfd: made before the thread that it wakes, so that everybody who may wake it can be given it.
+/// The eventfd: made before the thread that it wakes, so that everybody who may wake it can be given it. A host may
+/// have a waker called beside it.
 #[derive(Debug)]
-pub struct Bell(OwnedFd);
+pub struct Bell {
+    eventfd: OwnedFd,
+    waker: Mutex<Option<Waker>>,
+}
 
 impl Bell {
     /// Makes one.
@@ -46,7 +56,18 @@ impl Bell {
     /// # Errors
     /// What the system says: most likely that there are no more descriptors.
     pub fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
+        let eventfd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Arc::new(Self { eventfd, waker: Mutex::default() }))
+    }
+
+    /// The waker to be called beside the eventfd.
+    pub(crate) fn set_waker(&self, waker: Option<Waker>) {
+        // What is dropped here may run code of the host's: not under the lock.
+        let _old = std::mem::replace(&mut *self.waker(), waker);
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -54,7 +75,11 @@ impl Unpark for Bell {
     fn unpark(&self) {
         // The counter is sticky until the sleeper reads it. The write can only fail when it is already at its top,
         // and then the sleeper wakes as well.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        let _ = rustix::io::write(&self.eventfd, &1u64.to_ne_bytes());
+        let waker = self.waker().clone();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -65,8 +90,9 @@ impl Epoll {
     /// What the system says: most likely that there are no more descriptors.
     pub fn new(bell: Arc<Bell>) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, &bell.0, EventData::new_u64(BELL), EventFlags::IN)?;
-        Ok(Self { epoll, bell, watched: 0, raw: Vec::with_capacity(EVENTS_AT_ONCE), events: Vec::new() })
+        epoll::add(&epoll, &bell.eventfd, EventData::new_u64(BELL), EventFlags::IN)?;
+        let (raw, events) = (Vec::with_capacity(EVENTS_AT_ONCE), Vec::new());
+        Ok(Self { epoll, bell, timer: None, timer_is_set: false, watched: 0, raw, events })
     }
 
     /// Waits and leaves the events in `raw`.
@@ -100,8 +126,8 @@ fn flags(interest: Interest) -> EventFlags {
 
 impl Reactor for Epoll {
     fn register(&mut self, descriptor: BorrowedFd<'_>, token: u64, interest: Interest) -> io::Result<()> {
-        if token == BELL {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the token u64::MAX is the doorbell's"));
+        if matches!(token, BELL | TIMER) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the two highest tokens are the reactor's own"));
         }
         epoll::add(&self.epoll, descriptor, EventData::new_u64(token), flags(interest))?;
         self.watched += 1;
@@ -134,7 +160,11 @@ impl Reactor for Epoll {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == BELL {
                 // Resets the counter. What was put in before the write that it counted is seen by the turn to come.
-                let _ = rustix::io::read(self.bell.0.as_fd(), &mut [0u8; 8]);
+                let _ = rustix::io::read(&self.bell.eventfd, &mut [0u8; 8]);
+            } else if token == TIMER {
+                // It has rung, and is set again only for another rest.
+                let _ = self.timer.as_ref().map(|timer| rustix::io::read(timer, &mut [0u8; 8]));
+                self.timer_is_set = false;
             } else {
                 let closed = flags.intersects(EventFlags::ERR | EventFlags::HUP | EventFlags::RDHUP);
                 self.events.push(Event {
@@ -146,6 +176,28 @@ impl Reactor for Epoll {
             }
         }
         Ok(())
+    }
+
+    fn arm(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout.is_none() && !self.timer_is_set {
+            return Ok(());
+        }
+        if self.timer.is_none() {
+            let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+            epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+            self.timer = Some(timer);
+        }
+        let Some(timer) = &self.timer else { return Ok(()) };
+        // Zero would take the time away instead of ringing at once.
+        let value = timespec(timeout.map_or(Duration::ZERO, |timeout| timeout.max(Duration::from_nanos(1))));
+        let once = Itimerspec { it_interval: Timespec::default(), it_value: value };
+        timerfd_settime(timer, TimerfdTimerFlags::empty(), &once)?;
+        self.timer_is_set = timeout.is_some();
+        Ok(())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
     }
 
     fn take_events(&mut self, events: &mut Vec<Event>) {
@@ -198,5 +250,33 @@ mod tests {
         epoll.deregister(reader.as_fd()).expect("it was watched");
         assert!(!epoll.is_watching());
         assert!(epoll.register(reader.as_fd(), u64::MAX, Interest::READ).is_err());
+    }
+
+    /// Whether the reactor's own descriptor is readable within half a minute.
+    fn is_told(epoll: &Epoll, timeout: Duration) -> bool {
+        poll(&mut [PollFd::new(&epoll.descriptor(), PollFlags::IN)], Some(&timespec(timeout)))
+            .expect("it can be polled")
+            == 1
+    }
+
+    #[test]
+    fn its_own_descriptor_tells_of_bell_time_and_descriptors() {
+        let long = Duration::from_secs(30);
+        let mut epoll = epoll();
+        assert!(!is_told(&epoll, Duration::ZERO));
+        epoll.arm(Some(Duration::from_micros(200))).expect("a timer can be had");
+        assert!(is_told(&epoll, long));
+        epoll.wait(Some(Duration::ZERO)).expect("a look is always possible");
+        assert!(!is_told(&epoll, Duration::ZERO), "the look has taken the time in");
+        epoll.unparker().unpark();
+        assert!(is_told(&epoll, long));
+        epoll.wait(Some(Duration::ZERO)).expect("a look is always possible");
+        epoll.arm(Some(Duration::from_millis(2))).expect("a timer can be had");
+        epoll.arm(None).expect("it can be taken away");
+        assert!(!is_told(&epoll, Duration::from_millis(4)), "the time was taken away");
+        let (reader, writer) = io::pipe().expect("descriptors are there");
+        epoll.register(reader.as_fd(), 7, Interest::READ).expect("a pipe can be watched");
+        io::Write::write_all(&mut &writer, b"x").expect("the pipe has room");
+        assert!(is_told(&epoll, long));
     }
 }

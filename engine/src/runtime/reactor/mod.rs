@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub struct Event {
 
 /// How one shard's thread waits.
 pub trait Reactor {
-    /// Watches a descriptor, level-triggered. `token` comes back with its events; `u64::MAX` is not to be used.
+    /// Watches a descriptor, level-triggered. `token` comes back with its events; the two highest are the reactor's own.
     ///
     /// # Errors
     /// What the system says.
@@ -79,6 +79,16 @@ pub trait Reactor {
     /// # Errors
     /// What the system says; an interrupted wait is not an error.
     fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Has [`Reactor::descriptor`] become readable after so long (`None`: never) even if nothing else happens. The next
+    /// wait ends it.
+    ///
+    /// # Errors
+    /// What the system says: most likely that there are no more descriptors.
+    fn arm(&mut self, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// What is readable whenever a wait without time-out would not block, for whoever waits by other means.
+    fn descriptor(&self) -> BorrowedFd<'_>;
 
     /// Moves the events of the last wait to the end of `events`.
     fn take_events(&mut self, events: &mut Vec<Event>);
@@ -140,7 +150,33 @@ impl Io {
         self.reactor.borrow().is_watching()
     }
 
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
-        self.reactor.borrow_mut().wait(timeout)
+    /// Waits as [`Reactor::wait`] does.
+    ///
+    /// # Panics
+    /// When the system cannot wait, which leaves the shard no way to go on.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        if let Err(error) = self.reactor.borrow_mut().wait(timeout) {
+            panic!("the reactor cannot wait: {error}");
+        }
+    }
+
+    /// Takes in what is ready, without waiting.
+    pub(crate) fn look(&self) {
+        self.wait(Some(Duration::ZERO));
+    }
+
+    /// As [`Reactor::arm`].
+    ///
+    /// # Panics
+    /// When the system gives no timer, which leaves the shard no way to meet its deadlines.
+    pub(crate) fn arm(&self, timeout: Option<Duration>) {
+        if let Err(error) = self.reactor.borrow_mut().arm(timeout) {
+            panic!("the reactor has no timer: {error}");
+        }
+    }
+
+    /// The reactor's own descriptor, once more.
+    pub(crate) fn clone_descriptor(&self) -> io::Result<OwnedFd> {
+        self.reactor.borrow().descriptor().try_clone_to_owned()
     }
 }

@@ -1,0 +1,154 @@
+//! One glommio executor for each shard: the loop as its one long-lived task, beside the frontend's own.
+//!
+//! The executor hosts; the engine keeps its own rings, bells and placement. What could go wrong with glommio, and what
+//! is done about it here:
+//!
+//! * *It fails where io_uring is not to be had*: it is probed first, and this module is not entered without.
+//! * *Its cross-core wake-ups cost a channel entry each, and are lost at times*: nothing wakes this task across cores.
+//!   The bell writes an eventfd, which lies in the shard's own epoll instance, which the task awaits through the ring:
+//!   one poll request a rest, for doorbell, deadlines and all descriptors together.
+//! * *Its timers have a grain of a millisecond*: deadlines of the loop are the epoll instance's timer.
+//! * *An executor may park with a task to run* (pre-empted before anything ran, it takes itself for idle): the
+//!   [watchdog](super::watchdog) calls the one waker stored here for a shard that was rung and does not turn.
+//! * *Tasks leak their headers*: one task a shard, spawned once.
+//! * *The first sleep takes tens of milliseconds*: it is slept before the engine says that it has started.
+//! * *Work that never yields starves the ring*: the loop yields as soon as the executor's own timer asks for it.
+//!
+//! Cost beside a plain thread: two to three calls into the ring for every rest, and a check of the pre-emption flag a
+//! turn (measured in ARCHITECTURE.md).
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use glommio::io::{PollState, PollableFd};
+use glommio::timer::Timer;
+use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
+
+use super::frontend::{Core, Frontend};
+use super::on_shard::OnShard;
+use super::seat::{Place, guard};
+use super::start::StartError;
+use super::thread::settle;
+use super::turn::{Next, Turns};
+use crate::ShardIndex;
+use crate::handle::Shared;
+
+/// How long the loop runs before the frontend's own tasks, and the ring, have their turn.
+const PREEMPT: Duration = Duration::from_micros(500);
+
+/// Registered memory of an executor: the least that glommio takes. Sockets need none, and the limit on locked memory
+/// may be tight.
+const IO_MEMORY_BYTES: usize = 64 << 10;
+
+/// The first sleep, in which glommio registers for membarrier.
+const WARM_UP: Duration = Duration::from_millis(1);
+
+/// The thread's main function. `ready` hears once whether the loop begins.
+pub(super) fn run<F: Frontend + 'static>(
+    place: Place,
+    make: &dyn Fn(Core) -> F,
+    ready: SyncSender<Result<(), StartError>>,
+) {
+    let _on_shard = OnShard::enter();
+    let shard = place.index().index();
+    if let Err(error) = settle(place.cpu, shard) {
+        let _ = ready.send(Err(error));
+        return;
+    }
+    let placement = place.cpu.map_or(Placement::Unbound, Placement::Fixed);
+    let executor = LocalExecutorBuilder::new(placement).io_memory(IO_MEMORY_BYTES).preempt_timer(PREEMPT).make();
+    let executor = match executor {
+        Ok(executor) => executor,
+        Err(error) => {
+            let source = io::Error::other(error.to_string());
+            let _ = ready.send(Err(StartError::System { what: "glommio executor", shard, source }));
+            return;
+        }
+    };
+    let (shared, index) = (place.shared.clone(), place.index());
+    // A task of the frontend's own that panics ends the executor, and leaves what the loop owned behind.
+    let ended = guard(&shared, index, || executor.run(serve(place, make, ready)));
+    if ended.is_err() {
+        shared.kickers[shard].set(None);
+        shared.doors[shard].abandon(&shared.fate.ending().into());
+    }
+}
+
+async fn serve<F: Frontend + 'static>(
+    place: Place,
+    make: &dyn Fn(Core) -> F,
+    ready: SyncSender<Result<(), StartError>>,
+) {
+    let (shared, index) = (place.shared.clone(), place.index());
+    let no_executor = |reason: String| StartError::System {
+        what: "place with the glommio executor",
+        shard: index.index(),
+        source: io::Error::other(reason),
+    };
+    Timer::new(WARM_UP).await;
+    let queue = glommio::executor().create_task_queue(Shares::default(), Latency::Matters(PREEMPT), "fanfare");
+    let made = place.take(make).and_then(|turns| {
+        let descriptor = turns.io().clone_descriptor().map_err(|error| no_executor(error.to_string()))?;
+        let descriptor = PollableFd::new(descriptor).map_err(|error| no_executor(error.to_string()))?;
+        let loop_ended = turn_to_the_end(turns, descriptor, shared, index);
+        glommio::spawn_local_into(loop_ended, queue).map_err(|error| no_executor(error.to_string()))
+    });
+    match made {
+        Ok(task) => {
+            let _ = ready.send(Ok(()));
+            task.await;
+        }
+        Err(error) => {
+            let _ = ready.send(Err(error));
+        }
+    }
+}
+
+/// The loop as a task. It ends when the engine has stopped; what failed is on record then.
+async fn turn_to_the_end<F: Frontend>(
+    mut turns: Turns<F>,
+    descriptor: PollableFd<OwnedFd>,
+    shared: Arc<Shared>,
+    index: ShardIndex,
+) {
+    // The one waker that others may call, and only the watchdog does. It is taken back before the executor ends.
+    poll_fn(|context| {
+        shared.kickers[index.index()].set(Some(context.waker().clone()));
+        Poll::Ready(())
+    })
+    .await;
+    let mut request = PollState::new();
+    loop {
+        match guard(&shared, index, || turns.advance()) {
+            Ok(Next::Again) => glommio::executor().yield_if_needed().await,
+            Ok(Next::Rest(timeout)) => {
+                turns.io().arm(timeout);
+                let mut has_rested = false;
+                poll_fn(|context| rest(context, &descriptor, &mut request, &mut has_rested)).await;
+                turns.io().look();
+            }
+            Ok(Next::End) | Err(_) => break,
+        }
+    }
+    shared.kickers[index.index()].set(None);
+}
+
+/// Ready when the descriptor is, and at the second look in any case: somebody has called the waker, and a turn too
+/// many does no harm. The request stays with the ring from one rest to the next until it is answered.
+fn rest(
+    context: &mut Context<'_>,
+    descriptor: &PollableFd<OwnedFd>,
+    request: &mut PollState,
+    has_rested: &mut bool,
+) -> Poll<()> {
+    match descriptor.poll_readable(context, request) {
+        Poll::Pending if !std::mem::replace(has_rested, true) => Poll::Pending,
+        Poll::Pending | Poll::Ready(Ok(())) => Poll::Ready(()),
+        Poll::Ready(Err(error)) => panic!("the ring cannot wait: {error}"),
+    }
+}
