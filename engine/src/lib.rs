@@ -37,6 +37,9 @@ pub use fanfare_core::*;
 
 pub mod mesh;
 
+#[cfg(not(loom))]
+mod encode;
+
 // Under loom only the mesh is there: loom's atomics work inside its models alone.
 #[cfg(not(loom))]
 pub mod handle;
@@ -46,12 +49,18 @@ pub mod map;
 pub mod runtime;
 
 #[cfg(not(loom))]
+pub use encode::EncodeOnce;
+#[cfg(not(loom))]
 pub use handle::{Call, CallError, Handle, NextBatch, OwnedNote, PUBLICATIONS_PER_CALL, Room, Watcher};
 #[cfg(not(loom))]
 pub use runtime::{
     Clock, Core, Cpus, CpusError, Embedded, Engine, EngineBuilder, EngineError, Event, Frontend, Host, Interest, Io,
-    LoopStats, NoFrontend, Poll, Report, Runtime, RuntimeKind, Seat, StartError, Step, UringRefused,
+    LoopStats, NoFrontend, Poll, Report, Runtime, RuntimeKind, Seat, StartError, Step, UringRefused, bind_this_thread,
 };
+
+/// The glommio that the engine runs on, for frontends that spawn tasks on their shard's executor.
+#[cfg(all(feature = "glommio", not(loom)))]
+pub use glommio;
 
 /// The shard that a frontend is given: its arenas lie in private memory maps.
 #[cfg(not(loom))]

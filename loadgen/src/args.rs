@@ -13,6 +13,7 @@ Examples:
   loadgen run --speedup 100 --slo 5ms       a hundred times that; FAIL if the 99th percentile of `last` is over 5 ms
   loadgen run --model plain --users 1000000 --shards 1 --document 32
                                             what a subscription weighs: 80 million of them on one core
+  loadgen run --runtime glommio             the shards on glommio's executors instead of plain threads
   loadgen run --target null --speedup 1000  what the generator and the recorder cost without any engine
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
 
@@ -88,6 +89,10 @@ pub struct Flags {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub shards: Option<u16>,
 
+    /// What turns the shards of the embedded engine
+    #[arg(long, value_enum, default_value_t = RuntimeName::Auto)]
+    pub runtime: RuntimeName,
+
     /// Everything random is drawn from it
     #[arg(long, default_value = "1")]
     pub seed: u64,
@@ -127,6 +132,19 @@ impl TargetName {
             Self::Null => "null",
         }
     }
+}
+
+/// What can turn the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeName {
+    /// What the engine takes by itself; the report says which, and why
+    Auto,
+    /// Plain pinned threads, waiting by epoll
+    Thread,
+    /// Pinned glommio executors, waiting by io_uring
+    Glommio,
+    /// The loop of a host that embeds the shard: here a pinned thread that has nothing else to do
+    Host,
 }
 
 fn number<const MIN: u32, const MAX: u32>(text: &str) -> Result<f64, String> {

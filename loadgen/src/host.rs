@@ -19,8 +19,6 @@ pub struct Host {
     pub memory_bytes: u64,
     /// The kernel's release.
     pub kernel: String,
-    /// How the shards run.
-    pub runtime: String,
     /// Memory that could be had at the start.
     pub memory_available_bytes: u64,
 }
@@ -39,7 +37,6 @@ impl Host {
             memory_bytes: total.min(limit),
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned()),
-            runtime: "thread".to_owned(),
             memory_available_bytes: free.min(left),
         }
     }

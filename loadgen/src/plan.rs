@@ -157,6 +157,7 @@ impl<'a> Session<'a> {
             document_bytes: (totals.document_bytes / u64::from(users)) as u32,
             users,
             seed: settings.traits.seed,
+            runtime: settings.runtime,
         };
         let (crew, seats) = Crew::assemble(CrewPlan {
             population,
@@ -193,6 +194,7 @@ impl<'a> Session<'a> {
         }
         let checked = self.check()?;
         let recorder = self.calibrate()?;
+        let (runtime, runtime_why) = self.target.runtime();
         Ok(Findings {
             totals: self.totals,
             sign_in,
@@ -201,6 +203,8 @@ impl<'a> Session<'a> {
             checked,
             recorder,
             phases: std::mem::take(&mut self.phases),
+            runtime,
+            runtime_why,
             presentities_watched: self.presentities_watched(),
             cut: self.is_cut(),
         })

@@ -11,7 +11,7 @@ use std::time::Duration;
 use fanfare_tuning::users::{ModelError, Spread, UserModel};
 use thiserror::Error;
 
-use crate::args::{Cli, Flags, TargetName, Verb};
+use crate::args::{Cli, Flags, RuntimeName, TargetName, Verb};
 use crate::crew::LOG_RING;
 use crate::host::Host;
 use crate::payload::HEADER_BYTES;
@@ -109,6 +109,8 @@ pub struct Settings {
     pub shards: usize,
     /// What is measured.
     pub target: TargetName,
+    /// What is to turn its shards.
+    pub runtime: RuntimeName,
     /// Publications a second for `run`, and the least that `capacity` has to find.
     pub rate_per_s: f64,
     /// Publications of a user in an hour, the speed-up not included.
@@ -163,6 +165,7 @@ impl Settings {
             purpose,
             shards,
             target: flags.target,
+            runtime: flags.runtime,
             rate_per_s: flags.rate.unwrap_or(own_rate),
             publications_per_hour: model.publications_per_hour.value,
             duration: flags.duration.unwrap_or(duration),
@@ -256,7 +259,6 @@ mod tests {
             cores: 2,
             memory_bytes,
             kernel: String::new(),
-            runtime: String::new(),
             memory_available_bytes: memory_bytes,
         };
         Settings::resolve(Cli::try_parse_from(line.split(' ')).unwrap(), host, line.to_owned())

@@ -163,7 +163,7 @@ fn complete(report: &serde_json::Value) {
     let quantiles = ["p50", "p90", "p99", "p999", "max", "count"];
     let keys: [(&str, &[&str]); 10] = [
         ("", &["schema", "verdict", "reasons", "limited_by", "command", "commit", "phases"]),
-        ("/host", &["cpu", "cores", "memory_bytes", "kernel", "runtime"]),
+        ("/host", &["cpu", "cores", "memory_bytes", "kernel"]),
         (
             "/config",
             &[

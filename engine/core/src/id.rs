@@ -247,6 +247,19 @@ impl SlotIndex {
     }
 }
 
+/// The place of a topic, a watched view of a presentity, on its shard: dense from 0, fixed while anybody there watches,
+/// used again afterwards. It comes with every note, for a side table of what all its watchers share.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TopicIndex(pub(crate) u32);
+
+impl TopicIndex {
+    /// Its number.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// A request that will be answered, exactly once, by an outcome.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Ticket(pub(crate) u64);

@@ -47,7 +47,7 @@ pub use document::Document;
 pub use error::{Bound, Corrupt, Error, LimitsError, Published, Refusal, ShardError};
 pub use id::{
     CATEGORIES, Categories, Category, GroupId, PARTITIONS, Partition, PresentityId, SHARDS_MAX, ShardIndex, SlotIndex,
-    Stamp, Tick, Ticket, View, WatcherId,
+    Stamp, Tick, Ticket, TopicIndex, View, WatcherId,
 };
 pub use limits::Limits;
 pub use shard::message::{Interest, Message, Outcome, Part, Parts, Publication, Request, State, Update};

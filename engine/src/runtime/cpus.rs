@@ -116,8 +116,12 @@ fn allowed() -> io::Result<Vec<usize>> {
     Ok((0..CpuSet::MAX_CPU).filter(|&cpu| mask.is_set(cpu)).collect())
 }
 
-/// Puts the calling thread on one CPU.
-pub(super) fn pin(cpu: usize) -> io::Result<()> {
+/// Binds the calling thread to one CPU, as the engine does with its own threads: for a host that wants its shard to
+/// stay where its memory is.
+///
+/// # Errors
+/// What the system says, when the CPU is not in the mask.
+pub fn bind_this_thread(cpu: usize) -> io::Result<()> {
     let mut mask = CpuSet::new();
     mask.set(cpu);
     Ok(sched_setaffinity(None, &mask)?)

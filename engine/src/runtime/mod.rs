@@ -36,7 +36,7 @@ pub(crate) mod watchdog;
 
 pub use builder::EngineBuilder;
 pub use clock::Clock;
-pub use cpus::{Cpus, CpusError};
+pub use cpus::{Cpus, CpusError, bind_this_thread};
 pub use embedded::{Embedded, Seat, Step};
 pub use engine::Engine;
 pub use fate::EngineError;

@@ -6,7 +6,7 @@
 use std::num::NonZeroU64;
 use std::sync::mpsc::SyncSender;
 
-use super::cpus::pin;
+use super::cpus::bind_this_thread;
 use super::frontend::{Core, Frontend};
 use super::on_shard::OnShard;
 use super::seat::{Place, turn_to_the_end};
@@ -35,7 +35,7 @@ pub(super) fn run<F: Frontend>(place: Place, make: &dyn Fn(Core) -> F, ready: Sy
 /// Binds the thread to its CPU and makes its timers exact.
 pub(super) fn settle(cpu: Option<usize>, shard: usize) -> Result<(), StartError> {
     if let Some(cpu) = cpu {
-        pin(cpu).map_err(|source| StartError::Pin { shard, cpu, source })?;
+        bind_this_thread(cpu).map_err(|source| StartError::Pin { shard, cpu, source })?;
     }
     // Timers of a sleeping shard are to be exact, not gathered with others'. Where that cannot be had, deadlines are
     // met 50 us late.

@@ -45,6 +45,10 @@ pub struct Findings {
     pub recorder: RecorderCost,
     /// The phases.
     pub phases: Vec<Phase>,
+    /// What turned the shards.
+    pub runtime: String,
+    /// Why.
+    pub runtime_why: String,
     /// Presentities with at least one watcher.
     pub presentities_watched: u64,
     /// Whether it was cut short.
@@ -165,6 +169,8 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
             Purpose::Capacity => "capacity",
         },
         target: settings.target.as_str(),
+        runtime: findings.runtime.clone(),
+        runtime_why: findings.runtime_why.clone(),
         model: settings.model.name.clone(),
         users,
         watchers: findings.sign_in.watchers,

@@ -41,6 +41,8 @@ pub struct Report {
 pub struct Config {
     pub purpose: &'static str,
     pub target: &'static str,
+    pub runtime: String,
+    pub runtime_why: String,
     pub model: String,
     pub users: u32,
     pub watchers: u64,

@@ -43,11 +43,12 @@ fn machine(page: &mut String, report: &Report) -> std::fmt::Result {
     let config = &report.config;
     writeln!(
         page,
-        "Target       {}, {} shard{}, {} runtime, commit {}, seed {}",
+        "Target       {}, {} shard{} on {} ({}), commit {}, seed {}",
         if config.target == "null" { "none (a plain loop)" } else { "embedded engine" },
         config.shards,
         plural(config.shards as u64),
-        host.runtime,
+        config.runtime,
+        config.runtime_why,
         report.commit,
         config.seed
     )

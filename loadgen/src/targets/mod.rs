@@ -10,6 +10,7 @@ pub mod null;
 
 use thiserror::Error;
 
+use crate::args::RuntimeName;
 use crate::crew::Seat;
 
 /// What the loops of all shards have spent, in nanoseconds.
@@ -48,6 +49,9 @@ pub trait Target {
     /// What its loops have spent so far.
     fn loop_times(&self) -> LoopTimes;
 
+    /// What turns its shards, and why that was taken.
+    fn runtime(&self) -> (String, String);
+
     /// Ends it and waits for its threads.
     ///
     /// # Errors
@@ -70,6 +74,8 @@ pub struct Sizes {
     pub users: u32,
     /// From which the engine's own choices are drawn.
     pub seed: u64,
+    /// What is to turn the shards of an engine.
+    pub runtime: RuntimeName,
 }
 
 /// Starts the engine in this process.

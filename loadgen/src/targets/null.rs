@@ -67,6 +67,10 @@ impl Target for Null {
         }
     }
 
+    fn runtime(&self) -> (String, String) {
+        ("thread".to_owned(), "the null target has no other".to_owned())
+    }
+
     fn stop(self: Box<Self>) -> Result<(), TargetError> {
         self.shared.stop.store(true, Ordering::Relaxed);
         for thread in self.threads {

@@ -8,7 +8,7 @@ use super::topic::{LIVE, NO_CATEGORY, TopicParts};
 use super::watcher::{Group, Standing};
 use super::{Shard, ShardMemory};
 use crate::document::Document;
-use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, View, WatcherId};
+use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View, WatcherId};
 use crate::store::{Arena, Heap, NONE};
 
 /// Changes whose category the history tells.
@@ -47,6 +47,18 @@ impl Note<'_> {
     #[must_use]
     pub fn group_token(&self) -> u64 {
         self.group.token
+    }
+
+    /// The topic's place: the same for all watchers of this view on this shard.
+    #[must_use]
+    pub fn topic(&self) -> TopicIndex {
+        TopicIndex(self.topic)
+    }
+
+    /// The categories told, those whose state is gone among them.
+    #[must_use]
+    pub fn told(&self) -> Categories {
+        self.told
     }
 
     /// The first document told: all there is to an engine with one category. Without one the presentity has no state,
