@@ -51,7 +51,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How many shards beside those are turned by hosts, each of which takes its [`Seat`](super::Seat) from
+    /// How many shards beside those are turned by hosts, each of which takes its [`Seat`] from
     /// [`Engine::seats`]: none if it is not said. They have the highest numbers.
     pub fn hosts(mut self, hosts: usize) -> Self {
         self.hosts = hosts;

@@ -114,7 +114,7 @@ impl Engine {
 
     /// The places of the hosts, by shard: at the first call all of them, later none. Each goes to the thread that is
     /// to turn it. The engine waits for its hosts: while seats lie about, calls that need their shards end as
-    /// [`CallError::Stalled`](crate::CallError::Stalled).
+    /// [`CallError::Stalled`].
     #[must_use = "the engine waits for its hosts: seats that are dropped stop it"]
     pub fn seats(&mut self) -> Vec<Seat> {
         std::mem::take(&mut self.seats)

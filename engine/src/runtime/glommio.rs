@@ -8,14 +8,17 @@
 //!   The bell writes an eventfd, which lies in the shard's own epoll instance, which the task awaits through the ring:
 //!   one poll request a rest, for doorbell, deadlines and all descriptors together.
 //! * *Its timers have a grain of a millisecond*: deadlines of the loop are the epoll instance's timer.
-//! * *An executor may park with a task to run* (pre-empted before anything ran, it takes itself for idle): the
+//! * *An executor may park with a task to run*: pre-empted before anything ran, it takes itself for idle. With a
+//!   pre-emption timer of half a millisecond that happened several times a minute on a machine that was busy
+//!   otherwise. So the timer is long, and the loop goes to the ring by its own clock instead; and the
 //!   [watchdog](super::watchdog) calls the one waker stored here for a shard that was rung and does not turn.
 //! * *Tasks leak their headers*: one task a shard, spawned once.
 //! * *The first sleep takes tens of milliseconds*: it is slept before the engine says that it has started.
-//! * *Work that never yields starves the ring*: the loop yields as soon as the executor's own timer asks for it.
+//! * *Work that never yields starves the ring*: after half a millisecond of turns the loop waits for something that is
+//!   always ready, which leads through the ring and past all other tasks.
 //!
-//! Cost beside a plain thread: two to three calls into the ring for every rest, and a check of the pre-emption flag a
-//! turn (measured in ARCHITECTURE.md).
+//! Cost beside a plain thread: two to three calls into the ring for every rest, and as many for every half millisecond
+//! of work (measured in ARCHITECTURE.md).
 
 use std::future::poll_fn;
 use std::io;
@@ -28,6 +31,7 @@ use std::time::Duration;
 use glommio::io::{PollState, PollableFd};
 use glommio::timer::Timer;
 use glommio::{Latency, LocalExecutorBuilder, Placement, Shares};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::frontend::{Core, Frontend};
 use super::on_shard::OnShard;
@@ -38,8 +42,11 @@ use super::turn::{Next, Turns};
 use crate::ShardIndex;
 use crate::handle::Shared;
 
-/// How long the loop runs before the frontend's own tasks, and the ring, have their turn.
-const PREEMPT: Duration = Duration::from_micros(500);
+/// How long the loop turns before the frontend's own tasks, and the ring, have theirs.
+const BREATH: Duration = Duration::from_micros(500);
+
+/// glommio's own pre-emption: so long that a thread is not kept from its CPU for it in the wrong moment.
+const PREEMPT: Duration = Duration::from_millis(100);
 
 /// Registered memory of an executor: the least that glommio takes. Sockets need none, and the limit on locked memory
 /// may be tight.
@@ -95,7 +102,9 @@ async fn serve<F: Frontend + 'static>(
     let made = place.take(make).and_then(|turns| {
         let descriptor = turns.io().clone_descriptor().map_err(|error| no_executor(error.to_string()))?;
         let descriptor = PollableFd::new(descriptor).map_err(|error| no_executor(error.to_string()))?;
-        let loop_ended = turn_to_the_end(turns, descriptor, shared, index);
+        let ready = eventfd(1, EventfdFlags::CLOEXEC).map_err(|error| no_executor(error.to_string()))?;
+        let always_ready = PollableFd::new(ready).map_err(|error| no_executor(error.to_string()))?;
+        let loop_ended = turn_to_the_end(turns, descriptor, always_ready, shared, index);
         glommio::spawn_local_into(loop_ended, queue).map_err(|error| no_executor(error.to_string()))
     });
     match made {
@@ -113,6 +122,7 @@ async fn serve<F: Frontend + 'static>(
 async fn turn_to_the_end<F: Frontend>(
     mut turns: Turns<F>,
     descriptor: PollableFd<OwnedFd>,
+    always_ready: PollableFd<OwnedFd>,
     shared: Arc<Shared>,
     index: ShardIndex,
 ) {
@@ -123,14 +133,22 @@ async fn turn_to_the_end<F: Frontend>(
     })
     .await;
     let mut request = PollState::new();
+    let breath_ns = BREATH.as_nanos() as u64;
+    let mut breathed_ns = turns.lap_ns();
     loop {
         match guard(&shared, index, || turns.advance()) {
-            Ok(Next::Again) => glommio::executor().yield_if_needed().await,
+            Ok(Next::Again) if turns.lap_ns() - breathed_ns < breath_ns => {}
+            Ok(Next::Again) => {
+                // It cannot fail but by the ring, which the next rest would find out too.
+                let _ = always_ready.readable().await;
+                breathed_ns = turns.lap_ns();
+            }
             Ok(Next::Rest(timeout)) => {
                 turns.io().arm(timeout);
                 let mut has_rested = false;
                 poll_fn(|context| rest(context, &descriptor, &mut request, &mut has_rested)).await;
                 turns.io().look();
+                breathed_ns = turns.lap_ns();
             }
             Ok(Next::End) | Err(_) => break,
         }

@@ -3,15 +3,15 @@
 //! | Module | What it owns |
 //! |---|---|
 //! | [`engine`], [`builder`], [`start`] | [`Engine`]: asking and ending; its builder; why it does not start |
-//! | [`frontend`], [`core_waker`] | the [`Frontend`] that an embedder writes, what it is told of its core, how it is called |
-//! | [`turn`] | the order of a turn, once for every adapter |
-//! | [`seat`] | what every adapter begins with: a shard's place in the mesh |
-//! | [`thread`], [`glommio`], [`embedded`] | the adapters: plain threads, glommio executors, a host's own loop |
+//! | [`frontend`], `core_waker` | the [`Frontend`] that an embedder writes, what it is told of its core, how it is called |
+//! | `turn` | the order of a turn, once for every adapter |
+//! | `seat` | what every adapter begins with: a shard's place in the mesh |
+//! | `thread`, `glommio`, [`embedded`] | the adapters: plain threads, glommio executors, a host's own loop |
 //! | [`reactor`] | the seam to the system: register a descriptor, wait with time-out, unpark; epoll behind it |
-//! | [`watchdog`] | who looks after executors and hosts |
+//! | `watchdog` | who looks after executors and hosts |
 //! | [`probe`], [`cpus`], [`report`] | what the machine allows, which CPUs the shards run on, what was chosen and why |
 //! | [`clock`], [`stats`] | the engine's time; what the loops say of themselves |
-//! | [`fate`], [`on_shard`] | running, draining, stopping, and why; which threads turn shards |
+//! | [`fate`], `on_shard` | running, draining, stopping, and why; which threads turn shards |
 
 pub mod builder;
 pub mod clock;

@@ -1,6 +1,6 @@
 //! Which runtime turns the shards, and what else was decided at the start.
 //!
-//! [`choose`] is the one place where `auto` decides. Invariant: whatever it takes, the report says why.
+//! `choose` is the one place where `auto` decides. Invariant: whatever it takes, the report says why.
 
 use std::fmt;
 use std::time::Duration;

@@ -243,6 +243,11 @@ impl<F: Frontend> Turns<F> {
         &self.shared.doorbells[self.port.own().index()]
     }
 
+    /// When the last turn began, or the last rest ended, in nanoseconds of the engine's clock.
+    pub(crate) fn lap_ns(&self) -> u64 {
+        self.lap_ns
+    }
+
     /// What waits and is waited for.
     pub(crate) fn io(&self) -> &Io {
         &self.io

@@ -3,7 +3,7 @@
 //! One thread for an engine that has such shards, which looks twenty times a second whether each shard that was rung
 //! has turned since. A glommio executor may have gone to sleep over it: it is kicked by the waker stored for that
 //! (rarely needed, and then the only help). A host may have stopped stepping: after the patience that the builder was
-//! given, calls that wait for its shard end as [`CallError::Stalled`](crate::CallError::Stalled), and new ones are
+//! given, calls that wait for its shard end as [`CallError::Stalled`], and new ones are
 //! refused, until it steps again. Invariant: a shard that turns, or that rests and was not rung, is left alone. Cost:
 //! two loads a shard and look; nothing for engines on plain threads alone, which have no watchdog.
 
