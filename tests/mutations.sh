@@ -51,12 +51,12 @@ for mutation in "${mutations[@]}"; do
         }
         judgement=("$CARGO_TARGET_DIR/release/simulate" --seeds 1000)
     else
-        (cd "$copy" && RUSTFLAGS="--cfg loom" cargo test -q --release -p fanfare --lib --no-run) >"$log" 2>&1 || {
+        (cd "$copy" && RUSTFLAGS="--cfg fanfare_loom" cargo test -q --release -p fanfare --lib --no-run) >"$log" 2>&1 || {
             cat "$log" >&2
             echo "mutation $number ($name) does not build" >&2
             exit 1
         }
-        judgement=(env RUSTFLAGS="--cfg loom" cargo test -q --release -p fanfare --lib loom_tests::ringers)
+        judgement=(env RUSTFLAGS="--cfg fanfare_loom" cargo test -q --release -p fanfare --lib loom_tests::ringers)
     fi
     if (cd "$copy" && timeout 600 "${judgement[@]}") >"$log" 2>&1; then
         echo "mutation $number SURVIVED: $name"

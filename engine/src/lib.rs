@@ -122,35 +122,35 @@ pub use fanfare_core::*;
 
 pub mod mesh;
 
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 mod encode;
 
 // Under loom only the mesh is there: loom's atomics work inside its models alone.
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub mod handle;
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub mod map;
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub mod runtime;
 
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub use encode::EncodeOnce;
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub use handle::{Call, CallError, Handle, NextBatch, OwnedNote, PUBLICATIONS_PER_CALL, Room, Watcher};
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub use runtime::{
     Clock, Core, Cpus, CpusError, Embedded, Engine, EngineBuilder, EngineError, Event, Frontend, Host, Interest, Io,
     LoopStats, NoFrontend, Poll, Report, Runtime, RuntimeKind, Seat, StartError, Step, UringRefused, bind_this_thread,
 };
 
 /// The glommio that the engine runs on, for frontends that spawn tasks on their shard's executor.
-#[cfg(all(feature = "glommio", not(loom)))]
+#[cfg(all(feature = "glommio", not(fanfare_loom)))]
 pub use glommio;
 
 /// The shard that a frontend is given: its arenas lie in private memory maps.
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub type Shard = fanfare_core::Shard<map::PrivateMap>;
 
 /// What a watcher on such a shard has still to be told.
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 pub type Outbox<'a> = fanfare_core::Outbox<'a, map::PrivateMap>;

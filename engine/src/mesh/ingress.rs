@@ -14,9 +14,9 @@ use std::sync::Arc;
 use super::doorbell::{Doorbell, announce};
 use super::sync::{AtomicBool, Ordering};
 
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 use crossbeam_queue::ArrayQueue as Queue;
-#[cfg(loom)]
+#[cfg(fanfare_loom)]
 use stand_in::Queue;
 
 /// Why a command did not get in.
@@ -74,7 +74,7 @@ impl<T> Ingress<T> {
     }
 
     /// Whether one more would be refused now.
-    #[cfg(not(loom))]
+    #[cfg(not(fanfare_loom))]
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.queue.is_full()
@@ -98,7 +98,7 @@ impl<T> Ingress<T> {
     }
 }
 
-#[cfg(loom)]
+#[cfg(fanfare_loom)]
 mod stand_in {
     //! The queue that loom sees: slots, each with a state. It keeps no order among the commands, which no protocol here
     //! relies on, and orders nothing beyond one command's own memory, as the real one promises no more.

@@ -98,7 +98,7 @@ impl<M, D> fmt::Debug for Port<M, D> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(fanfare_loom)))]
 mod tests {
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Every interleaving and every permitted reordering of the mesh's own protocols, by loom.
 //!
 //! A wake-up that is lost shows as a deadlock: all threads of the model wait. Run them by
-//! `RUSTFLAGS="--cfg loom" cargo test -p fanfare --release --lib loom`. Each model is as small as still shows its
+//! `RUSTFLAGS="--cfg fanfare_loom" cargo test -p fanfare --release --lib loom`. Each model is as small as still shows its
 //! protocol, and bounds pre-emptions where the full space would take minutes.
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@
 //! stores a flush and link, one fence and one plain load a flush, and a system call only for a core that sleeps.
 //!
 //! The protocols are checked by loom (`loom_tests`), which does not see into `rtrb` and `crossbeam-queue`; under
-//! `cfg(loom)` small stand-ins with the same API take their places, and the real ones are driven by the stress tests.
+//! `cfg(fanfare_loom)` small stand-ins with the same API take their places, and the real ones are driven by the stress tests.
 
 pub mod doorbell;
 pub mod ingress;
@@ -17,7 +17,7 @@ pub mod link;
 pub mod ring;
 mod sync;
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, fanfare_loom))]
 mod loom_tests;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(fanfare_loom)))]
 mod stress_tests;

@@ -5,9 +5,9 @@
 //! [`Receiver::incoming`] takes all that is there for one acquire load and one release store. Nothing is allocated
 //! after [`ring`].
 
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 use real as spsc;
-#[cfg(loom)]
+#[cfg(fanfare_loom)]
 use stand_in as spsc;
 
 /// The writing end.
@@ -72,7 +72,7 @@ impl<T> Receiver<T> {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(fanfare_loom))]
 mod real {
     //! The ring of production: `rtrb`, by its chunk API.
 
@@ -122,7 +122,7 @@ mod real {
     }
 }
 
-#[cfg(loom)]
+#[cfg(fanfare_loom)]
 mod stand_in {
     //! The ring that loom sees: the same API and the same two indices with the same orderings, and nothing more.
     //!
@@ -235,7 +235,7 @@ mod stand_in {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(fanfare_loom)))]
 mod tests {
     use super::*;
 

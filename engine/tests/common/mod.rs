@@ -38,6 +38,7 @@ pub(crate) enum On {
 }
 
 /// Makes each of these functions three tests, one on each runtime.
+#[allow(unused_macros, reason = "not every test file has such tests")]
 macro_rules! on_every_runtime {
     ($($test:ident),+ $(,)?) => {
         mod thread {
@@ -54,6 +55,7 @@ macro_rules! on_every_runtime {
         }
     };
 }
+#[allow(unused_imports, reason = "not every test file has such tests")]
 pub(crate) use on_every_runtime;
 
 /// Whether glommio can be had. Where it cannot, its tests say so and are skipped, but not where CI counts on them.
