@@ -5,7 +5,8 @@ use std::error::Error;
 use bytes::Bytes;
 use fanfare::{Engine, NoFrontend, PresentityId, Publication};
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Public, so that a test can run it.
+pub fn main() -> Result<(), Box<dyn Error>> {
     let engine = Engine::builder().start(|_core| NoFrontend)?;
     println!("an engine with {} shard(s)", engine.shards());
 

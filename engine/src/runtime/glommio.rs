@@ -23,6 +23,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::task::{Context, Poll};
@@ -35,7 +36,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::frontend::{Core, Frontend};
 use super::on_shard::OnShard;
-use super::seat::{Place, guard};
+use super::seat::{Place, guard, message};
 use super::start::StartError;
 use super::thread::settle;
 use super::turn::{Next, Turns};
@@ -68,11 +69,15 @@ pub(super) fn run<F: Frontend + 'static>(
         return;
     }
     let placement = place.cpu.map_or(Placement::Unbound, Placement::Fixed);
-    let executor = LocalExecutorBuilder::new(placement).io_memory(IO_MEMORY_BYTES).preempt_timer(PREEMPT).make();
+    let builder = LocalExecutorBuilder::new(placement).io_memory(IO_MEMORY_BYTES).preempt_timer(PREEMPT);
+    // It panics, rather than fails, where it gets no thread for its blocking calls.
+    let executor = catch_unwind(AssertUnwindSafe(|| builder.make()))
+        .map_err(|payload| message(payload.as_ref()))
+        .and_then(|made| made.map_err(|error| error.to_string()));
     let executor = match executor {
         Ok(executor) => executor,
-        Err(error) => {
-            let source = io::Error::other(error.to_string());
+        Err(reason) => {
+            let source = io::Error::other(reason);
             let _ = ready.send(Err(StartError::System { what: "glommio executor", shard, source }));
             return;
         }
@@ -144,10 +149,19 @@ async fn turn_to_the_end<F: Frontend>(
                 breathed_ns = turns.lap_ns();
             }
             Ok(Next::Rest(timeout)) => {
-                turns.io().arm(timeout);
+                // Guarded as the turn is: the reason must be on record before the turns are dropped.
+                if guard(&shared, index, || turns.io().arm(timeout)).is_err() {
+                    break;
+                }
                 let mut has_rested = false;
-                poll_fn(|context| rest(context, &descriptor, &mut request, &mut has_rested)).await;
-                turns.io().look();
+                let rested = poll_fn(|context| rest(context, &descriptor, &mut request, &mut has_rested)).await;
+                let wake_up = || match rested {
+                    Ok(()) => turns.io().look(),
+                    Err(error) => panic!("the ring cannot wait: {error}"),
+                };
+                if guard(&shared, index, wake_up).is_err() {
+                    break;
+                }
                 breathed_ns = turns.lap_ns();
             }
             Ok(Next::End) | Err(_) => break,
@@ -163,10 +177,10 @@ fn rest(
     descriptor: &PollableFd<OwnedFd>,
     request: &mut PollState,
     has_rested: &mut bool,
-) -> Poll<()> {
+) -> Poll<io::Result<()>> {
     match descriptor.poll_readable(context, request) {
         Poll::Pending if !std::mem::replace(has_rested, true) => Poll::Pending,
-        Poll::Pending | Poll::Ready(Ok(())) => Poll::Ready(()),
-        Poll::Ready(Err(error)) => panic!("the ring cannot wait: {error}"),
+        Poll::Pending => Poll::Ready(Ok(())),
+        Poll::Ready(answer) => Poll::Ready(answer.map_err(io::Error::other)),
     }
 }

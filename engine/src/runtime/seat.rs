@@ -97,7 +97,7 @@ pub(crate) fn guard<R>(shared: &Shared, shard: ShardIndex, code: impl FnOnce() -
 }
 
 /// The text of a panic, if it has one.
-fn message(payload: &(dyn Any + Send)) -> String {
+pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
