@@ -12,6 +12,7 @@ use fanfare_core::{Outcome, Publication, Published, State, Ticket, WatcherId};
 
 use super::CallError;
 use super::answer::Answering;
+use super::door::Command;
 use super::feed::Feed;
 use super::gather::Gather;
 
@@ -20,6 +21,8 @@ use super::gather::Gather;
 pub(crate) struct Book {
     requests: VecDeque<(Ticket, Reply)>,
     parts: VecDeque<Part>,
+    /// The command for which there was no credit. Here, so that it can be refused for a shard that does not come back.
+    held: Option<Command>,
     /// By the watcher's index; empty entries belong to the embedder's watchers.
     watchers: Vec<Option<Foreign>>,
 }
@@ -67,6 +70,7 @@ struct Foreign {
 /// Waits that were taken from the book to be ended without its lock.
 #[derive(Debug)]
 pub(super) struct Waits {
+    held: Option<Command>,
     replies: Vec<Reply>,
     parts: Vec<Arc<Gather>>,
     feeds: Vec<Arc<Feed>>,
@@ -80,6 +84,15 @@ impl Book {
 
     pub(super) fn expect(&mut self, ticket: Ticket, reply: Reply) {
         self.requests.push_back((ticket, reply));
+    }
+
+    pub(super) fn hold(&mut self, command: Command) {
+        self.held = Some(command);
+    }
+
+    /// The command that is held, unless it has been refused meanwhile.
+    pub(super) fn take_held(&mut self) -> Option<Command> {
+        self.held.take()
     }
 
     /// Takes on a part of a bulk call.
@@ -165,7 +178,7 @@ impl Book {
             part.to_ask = Vec::new().into_iter();
         }
         let parts = self.parts.iter_mut().filter_map(|part| part.gather.take()).collect();
-        Waits { replies, parts, feeds: self.feeds() }
+        Waits { held: self.held.take(), replies, parts, feeds: self.feeds() }
     }
 }
 
@@ -178,6 +191,9 @@ impl Part {
 
 impl Waits {
     pub(super) fn refuse(self, error: &CallError) {
+        if let Some(command) = self.held {
+            command.refuse(error);
+        }
         for reply in self.replies {
             match reply {
                 Reply::Published(answer) => answer.give(Err(error.clone())),

@@ -22,8 +22,8 @@ use crate::{Outbox, Shard};
 pub(crate) struct Doorkeeper {
     shared: Arc<Shared>,
     shard: ShardIndex,
-    /// The command for which there was no credit.
-    held: Option<Command>,
+    /// Whether the book may hold a command for which there was no credit.
+    holds: bool,
     /// A bulk call of which not all has been asked.
     asking: bool,
     /// Whether the book has anything in it, so that its lock is left alone if not.
@@ -40,7 +40,7 @@ impl Doorkeeper {
         Self {
             shared,
             shard,
-            held: None,
+            holds: false,
             asking: false,
             foreign_watchers: 0,
             is_settled: true,
@@ -60,25 +60,22 @@ impl Doorkeeper {
 
     /// Whether nothing is left to do until something is put in.
     pub(crate) fn is_idle(&self) -> bool {
-        self.locked.is_empty() && self.is_settled && self.held.is_none()
+        self.locked.is_empty() && self.is_settled && !self.holds
     }
 
     /// Serves what has been put in, commands up to a number. Tells whether there was anything.
     pub(crate) fn serve(&mut self, shard: &mut Shard, commands: usize) -> bool {
         let mut served = false;
-        for watcher in std::mem::take(&mut self.locked) {
-            served = true;
-            self.attend(shard, watcher);
-        }
         served |= self.ask_on(shard);
         for _ in 0..commands {
-            let command = if self.asking { None } else { self.held.take().or_else(|| self.door().ingress.pop()) };
+            let command = if self.asking { None } else { self.next_command() };
             // After the pop and before the command: who closes a watcher and then asks for another has the room of
             // the first.
             served |= self.attend_all(shard);
             let Some(command) = command else { break };
             if let Some(command) = self.obey(shard, command) {
-                self.held = Some(command);
+                self.holds = true;
+                self.door().book().hold(command);
                 break;
             }
             served = true;
@@ -91,6 +88,11 @@ impl Doorkeeper {
             }
         }
         served
+    }
+
+    fn next_command(&mut self) -> Option<Command> {
+        let held = if std::mem::take(&mut self.holds) { self.door().book().take_held() } else { None };
+        held.or_else(|| self.door().ingress.pop())
     }
 
     /// Gives the command back if there is no credit for it.
@@ -180,6 +182,10 @@ impl Doorkeeper {
 
     fn attend_all(&mut self, shard: &mut Shard) -> bool {
         let mut attended = false;
+        for watcher in std::mem::take(&mut self.locked) {
+            attended = true;
+            self.attend(shard, watcher);
+        }
         while let Some(watcher) = self.door().attention.pop() {
             attended = true;
             self.attend(shard, watcher);
@@ -244,9 +250,6 @@ impl Drop for Doorkeeper {
     /// The shard has ended: tells everybody who waits for it.
     fn drop(&mut self) {
         let error = CallError::from(self.shared.fate.ending());
-        if let Some(command) = self.held.take() {
-            command.refuse(&error);
-        }
         self.door().abandon(&error);
     }
 }

@@ -50,7 +50,9 @@ impl Place {
         let doorkeeper = Doorkeeper::new(shared.clone(), index);
         let (shards, homes) = (config.shards, config.homes);
         let made = Shard::new(config, PrivateMap).map_err(|source| StartError::Shard { shard, source })?;
-        let io = Epoll::new(bell).map(Io::new).map_err(|source| StartError::System {
+        // A plain thread waits with a time-out of its own; the others wait for the descriptor alone.
+        let epoll = if runtime == RuntimeKind::Thread { Epoll::new(bell) } else { Epoll::with_timer(bell) };
+        let io = epoll.map(Io::new).map_err(|source| StartError::System {
             what: "epoll instance",
             shard,
             source,
@@ -97,7 +99,7 @@ pub(crate) fn guard<R>(shared: &Shared, shard: ShardIndex, code: impl FnOnce() -
 }
 
 /// The text of a panic, if it has one.
-pub(crate) fn message(payload: &(dyn Any + Send)) -> String {
+pub(super) fn message(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())

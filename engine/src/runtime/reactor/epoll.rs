@@ -28,7 +28,8 @@ const EVENTS_AT_ONCE: usize = 1024;
 pub struct Epoll {
     epoll: OwnedFd,
     bell: Arc<Bell>,
-    /// For those who wait on the epoll descriptor by other means; made when first needed.
+    /// For those who wait on the epoll descriptor by other means, who must have it before they begin: a shard that
+    /// finds no descriptor left for it when a deadline comes up could not go on.
     timer: Option<OwnedFd>,
     timer_is_set: bool,
     watched: usize,
@@ -93,6 +94,23 @@ impl Epoll {
         epoll::add(&epoll, &bell.eventfd, EventData::new_u64(BELL), EventFlags::IN)?;
         let (raw, events) = (Vec::with_capacity(EVENTS_AT_ONCE), Vec::new());
         Ok(Self { epoll, bell, timer: None, timer_is_set: false, watched: 0, raw, events })
+    }
+
+    /// As [`Epoll::new`], for one who will [`Reactor::arm`] it.
+    ///
+    /// # Errors
+    /// As [`Epoll::new`].
+    pub fn with_timer(bell: Arc<Bell>) -> io::Result<Self> {
+        let mut epoll = Self::new(bell)?;
+        epoll.make_timer()?;
+        Ok(epoll)
+    }
+
+    fn make_timer(&mut self) -> io::Result<()> {
+        let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+        self.timer = Some(timer);
+        Ok(())
     }
 
     /// Waits and leaves the events in `raw`.
@@ -183,9 +201,7 @@ impl Reactor for Epoll {
             return Ok(());
         }
         if self.timer.is_none() {
-            let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
-            epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
-            self.timer = Some(timer);
+            self.make_timer()?;
         }
         let Some(timer) = &self.timer else { return Ok(()) };
         // Zero would take the time away instead of ringing at once.
