@@ -195,7 +195,7 @@ macro_rules! generational {
         }
 
         impl $name {
-            /// The id as one number, to be kept where only a number fits.
+            /// The id as one number, to be kept where only a number fits. It is never 0.
             #[must_use]
             pub const fn to_bits(self) -> u64 {
                 (self.generation as u64) << 32 | self.index as u64

@@ -216,6 +216,8 @@ impl Handle {
     /// Publishes many states and tells what came of each, in their order: one command for each home, which makes a
     /// publication several times cheaper than alone. Those of one presentity are taken in their order.
     ///
+    /// Where one that fails is to fail all: `publish_all(states).await?.into_iter().collect::<Result<Vec<_>, _>>()?`.
+    ///
     /// # Errors
     /// The call's: [`CallError::TooMany`]. All other errors stand in the places of the publications that they befell.
     pub fn publish_all(

@@ -103,7 +103,7 @@ pub enum Step {
     Again,
     /// There is nothing to do: step when the descriptor is readable, or when the waker is called.
     Rest,
-    /// The engine has stopped: drop it.
+    /// The engine has stopped: drop it. Only now, or its going would be what stops the engine.
     End,
 }
 
@@ -180,7 +180,8 @@ impl<F: Frontend> Embedded<F> {
 }
 
 impl<F> AsFd for Embedded<F> {
-    /// Readable when a step is wanted, after a step that said `Rest`. A step makes it unreadable again.
+    /// Readable when a step is wanted, after a step that said `Rest`. A step makes it unreadable again, but for events
+    /// that the frontend has left untaken: under a waiter that tells only of changes, take them all.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
     }

@@ -30,7 +30,8 @@ pub trait Frontend {
     fn ready(&mut self, watcher: WatcherId, outbox: &mut Outbox<'_>);
 
     /// The engine begins to shut down. Called once; take in nothing new from here on. `poll` and the rest go on being
-    /// called until all shards are idle or the time for it is over.
+    /// called until all shards are idle or the time for it is over. A frontend that goes on to say that it `worked`,
+    /// for clients who go on talking, keeps its shard from ever being idle.
     fn stop(&mut self, shard: &mut Shard) {
         let _ = shard;
     }

@@ -52,11 +52,7 @@ impl Place {
         let made = Shard::new(config, PrivateMap).map_err(|source| StartError::Shard { shard, source })?;
         // A plain thread waits with a time-out of its own; the others wait for the descriptor alone.
         let epoll = if runtime == RuntimeKind::Thread { Epoll::new(bell) } else { Epoll::with_timer(bell) };
-        let io = epoll.map(Io::new).map_err(|source| StartError::System {
-            what: "epoll instance",
-            shard,
-            source,
-        })?;
+        let io = epoll.map(Io::new).map_err(|source| StartError::System { what: "epoll instance", shard, source })?;
         let waker = CoreWaker::new(shared.doorbells[shard].clone());
         let core = Core {
             index,

@@ -244,6 +244,7 @@ impl<F: Frontend> Turns<F> {
     }
 
     /// When the last turn began, or the last rest ended, in nanoseconds of the engine's clock.
+    #[cfg(feature = "glommio")]
     pub(crate) fn lap_ns(&self) -> u64 {
         self.lap_ns
     }

@@ -29,6 +29,7 @@ pub(crate) struct Kicker {
 }
 
 impl Kicker {
+    #[cfg(feature = "glommio")]
     pub(crate) fn set(&self, waker: Option<Waker>) {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = waker;
     }

@@ -136,8 +136,10 @@ fn timespec(duration: Duration) -> Timespec {
 }
 
 fn flags(interest: Interest) -> EventFlags {
-    let mut flags = EventFlags::RDHUP;
-    flags.set(EventFlags::IN, interest.readable);
+    let mut flags = EventFlags::empty();
+    // That the other side has closed is something to be read: whoever does not want to read now is not to be told it
+    // in every turn. A broken connection is told in any case.
+    flags.set(EventFlags::IN | EventFlags::RDHUP, interest.readable);
     flags.set(EventFlags::OUT, interest.writable);
     flags
 }

@@ -30,6 +30,8 @@ pub struct Interest {
 }
 
 impl Interest {
+    /// Neither: only that it breaks is told.
+    pub const NONE: Self = Self { readable: false, writable: false };
     /// Reading only.
     pub const READ: Self = Self { readable: true, writable: false };
     /// Writing only.
