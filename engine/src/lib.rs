@@ -68,14 +68,14 @@
 //!
 //! | [`Runtime`] | Waits by | Take it when |
 //! |---|---|---|
-//! | `Thread` | epoll, on plain pinned threads | in doubt; it is to be had everywhere |
+//! | `Thread` | epoll, on plain pinned threads | in doubt: it wakes fastest, and is to be had everywhere |
 //! | `Glommio` | io_uring, on pinned glommio executors | your frontend wants glommio's sockets, files or timers on the shard's own core: it is made and polled inside the executor, may spawn tasks there, and calls [`Core::waker`] when they have something |
 //! | hosts ([`EngineBuilder::hosts`]) | your loop: a descriptor is readable, or a waker called, when there is something to do | the thread is yours already, such as a current-thread executor or a user interface |
-//! | `Auto` | | the choice is the engine's: ARCHITECTURE.md has the measurement that decides it |
+//! | `Auto` | | the choice is to be the engine's. It takes threads; ARCHITECTURE.md has the measurement that decides it |
 //!
 //! [`Engine::report`] says what was taken and why, in one line, which is also logged (by `tracing`) when the engine
 //! starts. A glommio executor asks for io_uring and 512 KiB of lockable memory; where a container's seccomp profile, the
-//! sysctl `kernel.io_uring_disabled` or a limit refuses them, `Auto` takes threads and says so. CPUs are taken from the
+//! sysctl `kernel.io_uring_disabled` or a limit refuses them, `Glommio` is refused with the reason, and `Auto` names it. CPUs are taken from the
 //! affinity mask, one of each physical core first; a control group's quota bounds the number of shards, and where
 //! there is less of it than shards, they do not spin.
 //!

@@ -131,7 +131,9 @@ fn whatever_an_engine_takes_it_gives_back(on: On) {
     }
     let after = Had::settled();
     println!("{on:?}: {number} starts: {before:?}, warm {warm:?}, {after:?}");
-    assert_eq!((after.descriptors, after.threads), (before.descriptors, 0));
+    // The test of another runtime may just have had a ring, to see whether it can, when this one began.
+    assert!(after.descriptors <= before.descriptors && after.descriptors <= warm.descriptors, "a descriptor is left");
+    assert_eq!(after.threads, 0, "a thread is left");
     // One map left behind by each start would be twice as many.
     assert!(after.maps <= warm.maps + STARTS / 2, "{} maps, {} after {number} starts", warm.maps, after.maps);
     let grown_kib = after.resident_kib - warm.resident_kib;
