@@ -136,7 +136,7 @@ pub mod runtime;
 #[cfg(not(fanfare_loom))]
 pub use encode::EncodeOnce;
 #[cfg(not(fanfare_loom))]
-pub use handle::{Call, CallError, Handle, NextBatch, OwnedNote, PUBLICATIONS_PER_CALL, Room, Watcher};
+pub use handle::{Call, CallError, Handle, NextBatch, OwnedNote, PUBLICATIONS_PER_CALL, Room, Watcher, Watching};
 #[cfg(not(fanfare_loom))]
 pub use runtime::{
     Clock, Core, Cpus, CpusError, Embedded, Engine, EngineBuilder, EngineError, Event, Frontend, Host, Interest, Io,

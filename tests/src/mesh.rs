@@ -1,9 +1,12 @@
 //! A few shards joined by hand, without faults: for tests that tell one story.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fanfare_core::{
-    Categories, GroupId, Heap, Limits, Outcome, PresentityId, Publication, Shard, ShardConfig, ShardIndex, Stamp, Tick,
-    Ticket, View, WatcherId,
+    Accepted, Categories, Category, EndpointPublication, GroupId, Heap, Identity, Limits, Outcome, PolicyEdit,
+    PresentityId, Publication, Refusal, Rendition, Scheme, Shard, ShardConfig, ShardIndex, Stamp, Tick, Ticket, View,
+    WatcherId,
 };
 
 /// What a watcher was told, copied.
@@ -21,6 +24,31 @@ pub struct Heard {
     pub skipped: u32,
     /// The first document told.
     pub document: Option<Vec<u8>>,
+    /// The categories told, each with its document or with nothing where that is gone.
+    pub parts: Vec<(Category, Option<Vec<u8>>)>,
+}
+
+impl Heard {
+    /// The composed state that was told.
+    ///
+    /// # Panics
+    /// If no state was told, or one that is not composed.
+    #[must_use]
+    pub fn rendition(&self) -> Rendition<'_> {
+        Rendition::from_bytes(self.part(Category::FIRST).expect("a state was told")).expect("the state is composed")
+    }
+
+    /// The document told of that category, if there is one.
+    #[must_use]
+    pub fn part(&self, category: Category) -> Option<&[u8]> {
+        self.parts.iter().find(|(told, _)| *told == category)?.1.as_deref()
+    }
+
+    /// The categories told, those whose document is gone among them.
+    #[must_use]
+    pub fn told(&self) -> Vec<Category> {
+        self.parts.iter().map(|(category, _)| *category).collect()
+    }
 }
 
 /// Shards and their common clock.
@@ -38,9 +66,31 @@ impl Mesh {
     /// If the limits are out of range.
     #[must_use]
     pub fn new(shards: usize, limits: Limits) -> Self {
-        let make =
-            |index| Shard::new(ShardConfig { limits, ..ShardConfig::new(index, shards) }, Heap).expect("a shard");
+        Self::with_scheme(shards, limits, Scheme::plain())
+    }
+
+    /// So many shards with these limits, on which presence means this.
+    ///
+    /// # Panics
+    /// If the limits are out of range.
+    #[must_use]
+    pub fn with_scheme(shards: usize, limits: Limits, scheme: Scheme) -> Self {
+        let scheme = Arc::new(scheme);
+        let make = |index| {
+            let config = ShardConfig { limits, scheme: scheme.clone(), ..ShardConfig::new(index, shards) };
+            Shard::new(config, Heap).expect("a shard")
+        };
         Self { shards: (0..shards).map(make).collect(), now: 0 }
+    }
+
+    /// A watcher with one group of somebody's that wants everything policy grants.
+    ///
+    /// # Panics
+    /// At a limit.
+    pub fn watcher_for(&mut self, shard: usize, who: Identity) -> (WatcherId, GroupId) {
+        let watcher = self.shards[shard].open_watcher(0).expect("room for a watcher");
+        let group = self.shards[shard].open_group_for(watcher, 0, Categories::ALL, Arc::new(who));
+        (watcher, group.expect("room for a group"))
     }
 
     /// A watcher with one group that wants everything.
@@ -97,6 +147,41 @@ impl Mesh {
         (0..8).flat_map(|_| self.turn(1 << 20)).collect()
     }
 
+    /// Settles; the outcome of the one request that was under way.
+    ///
+    /// # Panics
+    /// If not exactly one outcome came.
+    pub fn outcome(&mut self) -> Outcome {
+        let mut outcomes = self.settle();
+        assert_eq!(outcomes.len(), 1, "{outcomes:?}");
+        outcomes.remove(0).1
+    }
+
+    /// What the home says to a publication of an endpoint, asked for from that shard.
+    ///
+    /// # Errors
+    /// The home's refusal.
+    ///
+    /// # Panics
+    /// If the shard itself refuses, or more was under way.
+    pub fn endpoint(&mut self, shard: usize, publication: EndpointPublication) -> Result<Accepted, Refusal> {
+        self.shards[shard].publish_endpoint(publication).expect("a credit");
+        match self.outcome() {
+            Outcome::Accepted(accepted) => Ok(accepted),
+            Outcome::Refused(refusal) => Err(refusal),
+            other => panic!("{other:?} answers no publication"),
+        }
+    }
+
+    /// What becomes of a change of policy, asked for from that shard.
+    ///
+    /// # Panics
+    /// If the shard itself refuses, or more was under way.
+    pub fn policy(&mut self, shard: usize, edit: PolicyEdit) -> Outcome {
+        self.shards[shard].set_policy(edit).expect("a credit");
+        self.outcome()
+    }
+
     /// What that watcher has to be told now.
     pub fn hear(&mut self, shard: usize, watcher: WatcherId) -> Vec<Heard> {
         self.hear_some(shard, watcher, usize::MAX)
@@ -115,6 +200,7 @@ impl Mesh {
                 first: note.first,
                 skipped: note.skipped,
                 document: note.document().map(|document| document.as_slice().to_vec()),
+                parts: note.parts().map(|(category, it)| (category, it.map(|it| it.as_slice().to_vec()))).collect(),
             });
         }
         heard

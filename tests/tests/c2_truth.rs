@@ -5,7 +5,7 @@ use fanfare_tests::mesh::Mesh;
 
 #[test]
 fn c2_documents_arrive_byte_for_byte_on_every_shard() {
-    let mut mesh = Mesh::new(2, Limits::default());
+    let mut mesh = Mesh::new(2, Limits { document_bytes: 64 * 1_024, ..Limits::default() });
     let watchers: Vec<_> = (0..2).map(|shard| (shard, mesh.watcher(shard))).collect();
     for (nth, length) in [0usize, 1, 7, 32, 4_096, 25 * 1_024, 64 * 1_024].into_iter().enumerate() {
         let ken = mesh.presentity_at(nth % 2, nth);

@@ -12,13 +12,26 @@ use triomphe::ThinArc;
 /// Bytes that a document takes beside its content: count, header and length.
 const DOCUMENT_OVERHEAD: usize = 24;
 
-/// Set in the count of a document that is no view's state any more.
+/// Set in the count of a document that the home holds no more.
 const RETIRED: u32 = 1 << 31;
 
 struct Header {
     /// Counts lent to other shards and not handed back. Only the home touches it, so relaxed loads and stores do;
     /// it is atomic because the word lies in memory that other cores read.
     lent: AtomicU32,
+    /// How many of the home's records hold the document: views that it is the state of, and a publication. As above.
+    held: AtomicU32,
+}
+
+/// What became of a document that a record of the home's let go of.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Released {
+    /// Another record of the home's still holds it.
+    Held,
+    /// Nobody holds it.
+    Freed,
+    /// Only other shards still hold it.
+    Lent,
 }
 
 /// A counted, immutable piece of bytes behind a pointer of one word.
@@ -28,7 +41,9 @@ pub struct Document(ThinArc<Header, u8>);
 impl Document {
     /// Copies the bytes into memory of the calling core.
     pub(crate) fn try_new(bytes: &[u8]) -> Option<Self> {
-        ThinArc::try_from_header_and_slice(Header { lent: AtomicU32::new(0) }, bytes).ok().map(Self)
+        ThinArc::try_from_header_and_slice(Header { lent: AtomicU32::new(0), held: AtomicU32::new(0) }, bytes)
+            .ok()
+            .map(Self)
     }
 
     /// The content.
@@ -66,11 +81,23 @@ impl Document {
         self.clone()
     }
 
-    /// Ends the document's time as the state; tells whether shards still hold it. Called by the home.
-    pub(crate) fn retire(self) -> bool {
+    /// One more record of the home's holds the document; tells whether it is the first. Called by the home.
+    pub(crate) fn hold(&self) -> bool {
+        let held = self.0.header.header.held.load(Ordering::Relaxed);
+        self.0.header.header.held.store(held + 1, Ordering::Relaxed);
+        held == 0
+    }
+
+    /// A record of the home's lets go of the document. Called by the home.
+    pub(crate) fn release(self) -> Released {
+        let held = self.0.header.header.held.load(Ordering::Relaxed) - 1;
+        self.0.header.header.held.store(held, Ordering::Relaxed);
+        if held != 0 {
+            return Released::Held;
+        }
         let lent = self.lent();
         self.set_lent(lent | RETIRED);
-        lent != 0
+        if lent == 0 { Released::Freed } else { Released::Lent }
     }
 
     /// Takes a lent count back; tells whether it was the last of a retired document. Called by the home.
@@ -114,9 +141,11 @@ mod tests {
     #[test]
     fn only_the_last_count_of_a_retired_document_is_told() {
         let document = Document::try_new(b"open").unwrap();
+        assert!(document.hold() && !document.hold());
         let (one, two, three) = (document.lend(), document.lend(), document.lend());
         assert!(!one.hand_back());
-        assert!(document.retire());
+        assert_eq!(document.clone().release(), Released::Held);
+        assert_eq!(document.release(), Released::Lent);
         assert!(!two.hand_back());
         assert!(three.hand_back());
     }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{GroupId, Stamp, Tick, WatcherId};
+use crate::id::{Category, EndpointId, EntityTag, GroupId, Stamp, Tick, View, WatcherId};
 
 /// Which bound was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -35,6 +35,18 @@ pub enum Bound {
     /// [`crate::Limits::documents_bytes`].
     #[error("documents_bytes")]
     DocumentsBytes,
+    /// [`crate::Limits::endpoints_per_presentity`].
+    #[error("endpoints_per_presentity")]
+    Endpoints,
+    /// [`crate::Limits::rules_per_policy`].
+    #[error("rules_per_policy")]
+    Rules,
+    /// [`crate::Limits::pending_per_presentity`].
+    #[error("pending_per_presentity")]
+    Pending,
+    /// [`crate::Limits::name_bytes`].
+    #[error("name_bytes")]
+    NameBytes,
 }
 
 /// Why a call to a shard was refused. Nothing has changed when one is returned, but for a bulk call that met the end of
@@ -62,6 +74,15 @@ pub enum Error {
     /// The group was closed, or never was.
     #[error("{0:?} does not exist")]
     NoSuchGroup(GroupId),
+    /// The group was opened without an identity, so no policy can say what it may see.
+    #[error("{0:?} has no identity: open it with one, or subscribe it to a view by number")]
+    NoIdentity(GroupId),
+    /// The group has an identity, so what it sees is policy's to say and not the caller's.
+    #[error("{0:?} has an identity: what it sees is for policy to say, so let it watch")]
+    HasIdentity(GroupId),
+    /// The category is not among those that the scheme names.
+    #[error("category {} is not named in the scheme", .0.index())]
+    UnknownCategory(Category),
     /// The operating system gave no more memory.
     #[error("out of memory for {0}")]
     OutOfMemory(&'static str),
@@ -93,6 +114,41 @@ pub enum Refusal {
         /// A proposal for the time to wait, in microseconds.
         retry_after_us: u32,
     },
+    /// The publication was to be that of an entity-tag which is not its newest (RFC 3903: 412).
+    #[error("the entity-tag is stale: the current one is {current:?}")]
+    StaleTag {
+        /// The newest, if the endpoint publishes at all.
+        current: Option<EntityTag>,
+    },
+    /// A category was written on top of a version that is not its newest.
+    #[error("category {} is at version {current}, not at the one that was to be replaced", category.index())]
+    StaleVersion {
+        /// Which category.
+        category: Category,
+        /// Its version; 0 if there is none.
+        current: u32,
+    },
+    /// The lifetime asked for is too short (RFC 3903: 423).
+    #[error("a publication lives for {least_us} us at the least")]
+    TooBrief {
+        /// The least that is granted, in microseconds.
+        least_us: u64,
+    },
+    /// A refresh or a change of an endpoint that does not publish.
+    #[error("{0:?} publishes nothing: begin with a status")]
+    NoSuchEndpoint(EndpointId),
+    /// The presentity's states are composed of what its endpoints publish, and cannot be set one by one.
+    #[error("the presentity's views are composed: publish for one of its endpoints")]
+    Composed,
+    /// The presentity's states were set one by one, and cannot be composed until they are taken away.
+    #[error("the presentity's views were set one by one: take those states away first")]
+    SetDirectly,
+    /// A policy names a view that the scheme does not have.
+    #[error("the policy names {0:?}, which the scheme does not have")]
+    UnknownView(View),
+    /// The id stands for another name already: two addresses have the same hash.
+    #[error("the id stands for another name")]
+    NameTaken,
     /// The operating system gave the home no more memory.
     #[error("the home is out of memory")]
     OutOfMemory,
@@ -135,6 +191,14 @@ pub enum ShardError {
         /// The shards that there are.
         shards: usize,
     },
+    /// The scheme has more views than a presentity may have.
+    #[error("the scheme has {views} views, and the limit `views_per_presentity` is {limit}")]
+    Views {
+        /// The views of the scheme.
+        views: usize,
+        /// The limit.
+        limit: u16,
+    },
     /// The width of `seen` is out of its range.
     #[error("seen_bits is {0}, but must be from 6 to 16")]
     SeenBits(u8),
@@ -148,6 +212,19 @@ pub struct Corrupt {
     pub rule: &'static str,
     /// The record, list or count where it shows.
     pub index: u64,
+}
+
+/// A publication's answer, where the state is composed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// What the next change or refresh of the endpoint has to name.
+    pub tag: EntityTag,
+    /// When the publication ends, if it is not refreshed: no later than was asked for.
+    pub expires: Tick,
+    /// The version that watchers will be shown at the least.
+    pub stamp: Stamp,
+    /// Whether composition left every view as it was, so that nobody is told.
+    pub absorbed: bool,
 }
 
 /// A publication's answer.

@@ -111,6 +111,18 @@ pub struct View(pub u16);
 impl View {
     /// The only view of an engine that has no policy.
     pub const PLAIN: Self = Self(0);
+    /// What a watcher gets whom the owner has still to decide on: nothing, ever. RFC 3856 calls such a subscription
+    /// pending.
+    pub const PENDING: Self = Self(u16::MAX);
+    /// What a watcher gets who is refused: nothing, ever. A frontend ends the subscription with the reason `rejected`,
+    /// or keeps it, and hears when the owner thinks better of it.
+    pub const BLOCKED: Self = Self(u16::MAX - 1);
+
+    /// Whether the view never shows anything.
+    #[must_use]
+    pub const fn is_closed(self) -> bool {
+        self.0 >= Self::BLOCKED.0
+    }
 }
 
 /// A named part of a presence: state, note, calendar and the like, numbered by the embedder.
@@ -127,10 +139,25 @@ impl Category {
         if (number as usize) < CATEGORIES { Some(Self(number)) } else { None }
     }
 
+    /// The category with this number.
+    ///
+    /// # Panics
+    /// If it is not below [`CATEGORIES`].
+    #[must_use]
+    pub const fn numbered(number: u8) -> Self {
+        assert!((number as usize) < CATEGORIES, "categories are numbered below CATEGORIES");
+        Self(number)
+    }
+
     /// Its number.
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+
+    /// Every category that there can be.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + Clone {
+        (0..CATEGORIES as u8).map(Self)
     }
 
     pub(crate) const fn number(self) -> u8 {
@@ -168,6 +195,11 @@ impl Categories {
     #[must_use]
     pub const fn contains(self, category: Category) -> bool {
         self.0 >> category.0 & 1 == 1
+    }
+
+    /// The categories in the set.
+    pub fn iter(self) -> impl Iterator<Item = Category> {
+        Category::all().filter(move |&category| self.contains(category))
     }
 
     pub(crate) const fn bits(self) -> u8 {
@@ -257,6 +289,81 @@ impl TopicIndex {
     #[must_use]
     pub const fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// One device of a presentity, named by the embedder.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct EndpointId(pub u64);
+
+impl EndpointId {
+    /// No device: what is published under it has no expiry and stands wherever no device says otherwise. It is the
+    /// hard state of RFC 4827.
+    pub const HARD: Self = Self(u64::MAX);
+}
+
+/// Which publication of an endpoint is meant (RFC 3903): every change and every refresh gives it a new one.
+///
+/// Rising, so the newest of a presentity's publications has the highest tag; and never used twice for one presentity,
+/// over restarts too.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct EntityTag(pub(crate) u64);
+
+impl EntityTag {
+    /// The tag in 64 bits, for a wire.
+    #[must_use]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The tag that [`Self::to_bits`] gave. One that was never given matches nothing.
+    #[must_use]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+/// The running number of a presentity's policies: 0 while none was ever set.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct PolicyEpoch(pub(crate) u32);
+
+impl PolicyEpoch {
+    /// Its number.
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0
+    }
+
+    pub(crate) const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// A set of shards.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct ShardSet(u64);
+
+impl ShardSet {
+    /// No shard.
+    pub const NONE: Self = Self(0);
+
+    /// Whether there is none in it.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The shards in it.
+    pub fn iter(self) -> impl Iterator<Item = ShardIndex> {
+        (0..SHARDS_MAX as u8).map(ShardIndex).filter(move |shard| self.0 >> shard.0 & 1 == 1)
+    }
+
+    pub(crate) fn insert(&mut self, shard: ShardIndex) {
+        self.0 |= 1 << shard.0;
+    }
+
+    pub(crate) fn remove(&mut self, shard: ShardIndex) {
+        self.0 &= !(1 << shard.0);
     }
 }
 

@@ -1,15 +1,17 @@
 //! The fan-out core of Fanfare: when someone's presence changes, tell everyone who watches them.
 //!
-//! A [`Shard`] is the state machine of one core. It does no I/O, reads no clock and starts no thread: time is passed
+//! A [`Shard`] is the state machine of one core: a [`FanOut`], which tells states to those who watch them, and
+//! [`presence`] on top, which gives states a meaning. It does no I/O, reads no clock and starts no thread: time is passed
 //! in as a [`Tick`], messages of other shards are handed in and taken out, and the crate is `no_std`, so that the
 //! compiler itself proves it. The crate `fanfare` puts shards on threads, joins them by rings and adds handles.
 //!
-//! Methods of a shard come in four kinds:
-//! * *what the local frontend wants*: [`Shard::open_watcher`], [`Shard::subscribe`], [`Shard::publish`] and so on;
-//! * *what happened*: [`Shard::receive`], [`Shard::receive_return`], [`Shard::writable`], [`Shard::step`];
-//! * *what is to be done now*: [`Shard::next_ready`] and [`Shard::outbox`], [`Shard::next_outcome`],
-//!   [`Shard::next_message`], [`Shard::next_return`]; poll them until they say no more before sleeping;
-//! * *how it stands*: [`Shard::counters`], [`Shard::footprint`], [`Shard::verify`].
+//! Methods of a shard, those of its fan-out included, come in four kinds:
+//! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
+//!   [`FanOut::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
+//! * *what happened*: [`Shard::receive`], [`FanOut::receive_return`], [`FanOut::writable`], [`Shard::step`];
+//! * *what is to be done now*: [`FanOut::next_ready`] and [`FanOut::outbox`], [`FanOut::next_outcome`],
+//!   [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
+//! * *how it stands*: [`FanOut::counters`], [`Shard::footprint`], [`Shard::verify`].
 //!
 //! ```
 //! use bytes::Bytes;
@@ -38,18 +40,32 @@ extern crate alloc;
 
 mod document;
 mod error;
+mod guard;
 mod id;
+mod identity;
 mod limits;
+pub mod presence;
+mod publication;
 pub mod shard;
+pub mod status;
 pub mod store;
 
 pub use document::Document;
-pub use error::{Bound, Corrupt, Error, LimitsError, Published, Refusal, ShardError};
+pub use error::{Accepted, Bound, Corrupt, Error, LimitsError, Published, Refusal, ShardError};
+pub use guard::{Guard, Verdict};
 pub use id::{
-    CATEGORIES, Categories, Category, GroupId, PARTITIONS, Partition, PresentityId, SHARDS_MAX, ShardIndex, SlotIndex,
-    Stamp, Tick, Ticket, TopicIndex, View, WatcherId,
+    CATEGORIES, Categories, Category, EndpointId, EntityTag, GroupId, PARTITIONS, Partition, PolicyEpoch, PresentityId,
+    SHARDS_MAX, ShardIndex, ShardSet, SlotIndex, Stamp, Tick, Ticket, TopicIndex, View, WatcherId,
 };
+pub use identity::{Identity, Network};
 pub use limits::Limits;
-pub use shard::message::{Interest, Message, Outcome, Part, Parts, Publication, Request, State, Update};
-pub use shard::{Counters, Footprint, Note, Outbox, Population, Shard, ShardConfig, ShardMemory, Work};
+pub use presence::policy::{Decision, Handling, Policy, Who};
+pub use presence::rendition::Rendition;
+pub use presence::scheme::Scheme;
+pub use presence::stream::{Audit, Audited, PresenceEvent, PresenceEventKind};
+pub use presence::{Shard, ShardConfig};
+pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
+pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
+pub use shard::{Counters, Explanation, FanOut, Footprint, Note, Outbox, Population, ShardMemory, Work};
+pub use status::Status;
 pub use store::Heap;

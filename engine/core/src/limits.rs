@@ -46,6 +46,29 @@ pub struct Limits {
     pub short_walk_entries: u32,
     /// Notes that one watcher may take before the next watcher has its turn.
     pub notes_per_ready: u32,
+    /// Endpoints of one presentity that publish at a time. Lync allows 1 to 64 and advises no more than 8.
+    pub endpoints_per_presentity: u8,
+    /// The shortest lifetime of a publication, in microseconds: below it a device costs more than it tells. The least
+    /// that Lync grants a registration is 300 s; SIP devices on phones ask for less.
+    pub lifetime_us_min: u64,
+    /// The longest lifetime of a publication, in microseconds; who asks for more is granted this. A dead device is shown
+    /// for so long at the most.
+    pub lifetime_us_max: u64,
+    /// How long it is remembered when a presentity that says nothing else was last seen, in microseconds.
+    pub last_seen_us: u64,
+    /// Rules of one policy: each costs 24 bytes on every interested shard's core.
+    pub rules_per_policy: u32,
+    /// Watchers of one presentity that its owner has still to decide on. Lync's queue has 200.
+    pub pending_per_presentity: u32,
+    /// Policies that some interested shard has still to apply.
+    pub policy_edits: u32,
+    /// How long a change of policy may take to reach every interested shard, in microseconds, before its ticket ends as
+    /// incomplete. It goes on all the same.
+    pub policy_apply_us: u64,
+    /// Decisions kept for the audit stream until it is read; after that the oldest go, and are counted.
+    pub audit_entries: u32,
+    /// Bytes of the name that an id may be claimed for: the longest address there is (RFC 7622).
+    pub name_bytes: u32,
 }
 
 impl Default for Limits {
@@ -58,7 +81,7 @@ impl Default for Limits {
             topics: 16_000_000,
             presentities: 16_000_000,
             views_per_presentity: 64,
-            document_bytes: 64 * 1024,
+            document_bytes: 25 * 1024,
             documents_bytes: 64 << 30,
             retired_bytes: 256 << 20,
             link_slots: 1024,
@@ -68,6 +91,16 @@ impl Default for Limits {
             walk_entries_per_step: 4_096,
             short_walk_entries: 256,
             notes_per_ready: 1_024,
+            endpoints_per_presentity: 8,
+            lifetime_us_min: 60_000_000,
+            lifetime_us_max: 86_400_000_000,
+            last_seen_us: 30 * 86_400_000_000,
+            rules_per_policy: 4_096,
+            pending_per_presentity: 200,
+            policy_edits: 1_024,
+            policy_apply_us: 1_000_000,
+            audit_entries: 4_096,
+            name_bytes: 3_071,
         }
     }
 }
@@ -80,14 +113,17 @@ impl Limits {
     pub fn validate(&self) -> Result<(), LimitsError> {
         // A slot's number and a list entry's number are 32 bits, and one value of each means "none".
         const INDEX_MAX: u64 = (1 << 31) - 1;
-        let fields: [(&'static str, u64, u64, u64); 17] = [
+        // Added to any moment that an engine lives to see, it does not overflow.
+        const TIME_MAX: u64 = 1 << 56;
+        let fields: [(&'static str, u64, u64, u64); 27] = [
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
             ("subscriptions_per_group", self.subscriptions_per_group.into(), 1, INDEX_MAX),
             ("topics", self.topics.into(), 1, INDEX_MAX),
             ("presentities", self.presentities.into(), 1, INDEX_MAX / SHARDS_MAX as u64),
-            ("views_per_presentity", self.views_per_presentity.into(), 1, u16::MAX.into()),
+            // The two highest numbers are views that show nothing.
+            ("views_per_presentity", self.views_per_presentity.into(), 1, u64::from(u16::MAX) - 1),
             ("document_bytes", self.document_bytes.into(), 1, 1 << 30),
             ("documents_bytes", self.documents_bytes, 1, u64::MAX),
             ("retired_bytes", self.retired_bytes, 1, u64::MAX),
@@ -98,6 +134,16 @@ impl Limits {
             ("walk_entries_per_step", self.walk_entries_per_step.into(), 1, INDEX_MAX),
             ("short_walk_entries", self.short_walk_entries.into(), 1, INDEX_MAX),
             ("notes_per_ready", self.notes_per_ready.into(), 1, INDEX_MAX),
+            ("endpoints_per_presentity", self.endpoints_per_presentity.into(), 1, 64),
+            ("lifetime_us_min", self.lifetime_us_min, 1, self.lifetime_us_max),
+            ("lifetime_us_max", self.lifetime_us_max, 1, TIME_MAX),
+            ("last_seen_us", self.last_seen_us, 1, TIME_MAX),
+            ("rules_per_policy", self.rules_per_policy.into(), 1, INDEX_MAX),
+            ("pending_per_presentity", self.pending_per_presentity.into(), 1, INDEX_MAX),
+            ("policy_edits", self.policy_edits.into(), 1, INDEX_MAX),
+            ("policy_apply_us", self.policy_apply_us, 1, TIME_MAX),
+            ("audit_entries", self.audit_entries.into(), 1, INDEX_MAX),
+            ("name_bytes", self.name_bytes.into(), 1, 1 << 20),
         ];
         for (field, value, min, max) in fields {
             if !(min..=max).contains(&value) {

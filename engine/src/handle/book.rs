@@ -2,13 +2,15 @@
 //!
 //! Requests of handles enter the mesh at their home, so the shard asks itself, and its answers come in the order of the
 //! requests: the waits stand in a queue, and a bulk call's parts in another, of which always the oldest gets the
-//! answers. Invariant: a ticket stays in the queue until its outcome has come, also when nobody waits for it any
+//! answers. Policies alone are answered late, when every shard has applied them, and stand in a map. Invariant: a ticket stays in the queue until its outcome has come, also when nobody waits for it any
 //! more, so that no outcome of a handle's is shown to the embedder. Cost: a push and a pop for each request.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use fanfare_core::{Outcome, Publication, Published, State, Ticket, WatcherId};
+use fanfare_core::{
+    Accepted, Outcome, PolicyEpoch, PresentityId, Publication, Published, State, Ticket, Verdict, WatcherId,
+};
 
 use super::CallError;
 use super::answer::Answering;
@@ -20,6 +22,8 @@ use super::gather::Gather;
 #[derive(Debug, Default)]
 pub(crate) struct Book {
     requests: VecDeque<(Ticket, Reply)>,
+    /// Requests that later ones may overtake.
+    late: BTreeMap<Ticket, Reply>,
     parts: VecDeque<Part>,
     /// The command for which there was no credit. Here, so that it can be refused for a shard that does not come back.
     held: Option<Command>,
@@ -29,9 +33,14 @@ pub(crate) struct Book {
 
 /// Where an outcome goes.
 #[derive(Debug)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     Published(Answering<Published>),
     Fetched(Answering<State>),
+    Accepted(Answering<Accepted>),
+    Applied(Answering<PolicyEpoch>),
+    Decided(Answering<Verdict>),
+    Pending(Answering<Box<[PresentityId]>>),
+    Named(Answering<()>),
     /// To the oldest part, at this place.
     Part(u32),
     /// Nobody waits for it any more.
@@ -79,11 +88,16 @@ pub(super) struct Waits {
 impl Book {
     /// Whether no outcome is waited for and nothing is left to ask.
     pub(super) fn is_settled(&self) -> bool {
-        self.requests.is_empty() && self.parts.is_empty()
+        self.requests.is_empty() && self.late.is_empty() && self.parts.is_empty()
     }
 
     pub(super) fn expect(&mut self, ticket: Ticket, reply: Reply) {
-        self.requests.push_back((ticket, reply));
+        match reply {
+            Reply::Applied(_) => {
+                self.late.insert(ticket, reply);
+            }
+            reply => self.requests.push_back((ticket, reply)),
+        }
     }
 
     pub(super) fn hold(&mut self, command: Command) {
@@ -138,7 +152,10 @@ impl Book {
     /// An outcome has come. Gives it back if it is not to a handle's request; else, to whom it goes if not to a part.
     pub(super) fn done(&mut self, ticket: Ticket, outcome: Outcome) -> Result<Option<(Reply, Outcome)>, Outcome> {
         if self.requests.front().is_none_or(|(expected, _)| *expected != ticket) {
-            return Err(outcome);
+            return match self.late.remove(&ticket) {
+                Some(reply) => Ok(Some((reply, outcome))),
+                None => Err(outcome),
+            };
         }
         let Some((_, reply)) = self.requests.pop_front() else { return Err(outcome) };
         let Reply::Part(place) = reply else { return Ok(Some((reply, outcome))) };
@@ -170,8 +187,9 @@ impl Book {
 
     /// Nobody waits any more; the tickets stay.
     pub(super) fn take_waits(&mut self) -> Waits {
-        let replies = self.requests.iter_mut().filter(|(_, reply)| !matches!(reply, Reply::Part(_)));
-        let replies = replies.map(|(_, reply)| std::mem::replace(reply, Reply::Nobody)).collect();
+        let replies = self.requests.iter_mut().map(|(_, reply)| reply).filter(|reply| !matches!(reply, Reply::Part(_)));
+        let replies = replies.chain(self.late.values_mut());
+        let replies = replies.map(|reply| std::mem::replace(reply, Reply::Nobody)).collect();
         for part in &mut self.parts {
             // What has not been asked will not be.
             part.left -= part.to_ask.len() + usize::from(part.held.take().is_some());
@@ -195,11 +213,7 @@ impl Waits {
             command.refuse(error);
         }
         for reply in self.replies {
-            match reply {
-                Reply::Published(answer) => answer.give(Err(error.clone())),
-                Reply::Fetched(answer) => answer.give(Err(error.clone())),
-                Reply::Part(_) | Reply::Nobody => {}
-            }
+            reply.refuse(error);
         }
         for gather in self.parts {
             gather.refuse_rest(error);
@@ -213,13 +227,34 @@ impl Waits {
 impl Reply {
     /// Tells the caller what came of the request.
     pub(super) fn tell(self, outcome: Outcome) {
+        match (self, outcome) {
+            (reply, Outcome::Refused(refusal)) => reply.refuse(&refusal.into()),
+            (Self::Published(answer), Outcome::Published(published)) => answer.give(Ok(published)),
+            (Self::Fetched(answer), Outcome::Fetched(state)) => answer.give(Ok(state)),
+            (Self::Accepted(answer), Outcome::Accepted(accepted)) => answer.give(Ok(accepted)),
+            (Self::Applied(answer), Outcome::PolicyApplied { epoch }) => answer.give(Ok(epoch)),
+            (Self::Applied(answer), Outcome::Incomplete { epoch, shards }) => {
+                answer.give(Err(CallError::Incomplete { epoch, shards }));
+            }
+            (Self::Decided(answer), Outcome::Decided(verdict)) => answer.give(Ok(verdict)),
+            (Self::Pending(answer), Outcome::Pending(watchers)) => answer.give(Ok(watchers)),
+            (Self::Named(answer), Outcome::Named) => answer.give(Ok(())),
+            (Self::Part(_) | Self::Nobody, _) => {}
+            (reply, other) => unreachable!("{reply:?} was answered with {other:?}"),
+        }
+    }
+
+    /// Tells the caller why nothing comes of it.
+    pub(super) fn refuse(self, error: &CallError) {
+        let error = error.clone();
         match self {
-            Self::Published(answer) => answer.give(published(outcome)),
-            Self::Fetched(answer) => answer.give(match outcome {
-                Outcome::Fetched(state) => Ok(state),
-                Outcome::Refused(refusal) => Err(refusal.into()),
-                other => unreachable!("a fetch was answered with {other:?}"),
-            }),
+            Self::Published(answer) => answer.give(Err(error)),
+            Self::Fetched(answer) => answer.give(Err(error)),
+            Self::Accepted(answer) => answer.give(Err(error)),
+            Self::Applied(answer) => answer.give(Err(error)),
+            Self::Decided(answer) => answer.give(Err(error)),
+            Self::Pending(answer) => answer.give(Err(error)),
+            Self::Named(answer) => answer.give(Err(error)),
             Self::Part(_) | Self::Nobody => {}
         }
     }

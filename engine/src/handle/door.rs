@@ -11,46 +11,46 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use event_listener::Event;
-use fanfare_core::{PresentityId, Publication, View, WatcherId};
+use fanfare_core::{GroupId, Identity, PresentityId, Publication, Request, View, WatcherId};
 
 use super::CallError;
 use super::answer::Answering;
-use super::book::Book;
+use super::book::{Book, Reply};
+use super::census::Census;
 use super::feed::Feed;
 use super::gather::Gather;
 use super::watcher::Watcher;
 use crate::mesh::doorbell::Doorbell;
 use crate::mesh::ingress::Ingress;
-use crate::{Published, State};
 
 /// One call of a handle, on its way to a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Publish, and answer when the home has.
-    Publish { publication: Publication, answer: Answering<Published> },
+    /// Ask, and answer when the home has.
+    Ask { request: Request, reply: Reply },
     /// Publish all of these, each with its place in the call, and tell what came of them.
     PublishAll { publications: Vec<(u32, Publication)>, gather: Arc<Gather> },
-    /// Fetch, and answer when the home has.
-    Fetch { presentity: PresentityId, view: View, answer: Answering<State> },
-    /// Open a watcher with one group, whose notes go to this feed.
-    Open { token: u64, feed: Arc<Feed>, answer: Answering<Watcher> },
-    /// Subscribe the watcher's group.
-    Subscribe { group: crate::GroupId, view: View, presentities: Box<[PresentityId]>, answer: Answering<usize> },
+    /// Open a watcher with one group, somebody's or nobody's, whose notes go to this feed.
+    Open { token: u64, who: Option<Arc<Identity>>, feed: Arc<Feed>, answer: Answering<Watcher> },
+    /// Subscribe the watcher's group, to a view by number or to what policy grants.
+    Subscribe { group: GroupId, view: Option<View>, presentities: Box<[PresentityId]>, answer: Answering<usize> },
     /// Unsubscribe the watcher's group.
-    Unsubscribe { group: crate::GroupId, presentities: Box<[PresentityId]>, answer: Answering<usize> },
+    Unsubscribe { group: GroupId, presentities: Box<[PresentityId]>, answer: Answering<usize> },
+    /// Tell who watches on this shard.
+    Census { presentity: PresentityId, census: Arc<Census> },
 }
 
 impl Command {
     /// Answers that it is not obeyed.
     pub(super) fn refuse(self, error: &CallError) {
         match self {
-            Self::Publish { answer, .. } => answer.give(Err(error.clone())),
+            Self::Ask { reply, .. } => reply.refuse(error),
             Self::PublishAll { publications, gather } => {
                 gather.put(publications.into_iter().map(|(place, _)| (place, Err(error.clone()))));
             }
-            Self::Fetch { answer, .. } => answer.give(Err(error.clone())),
             Self::Open { answer, .. } => answer.give(Err(error.clone())),
             Self::Subscribe { answer, .. } | Self::Unsubscribe { answer, .. } => answer.give(Err(error.clone())),
+            Self::Census { census, .. } => census.refuse(error),
         }
     }
 }

@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use fanfare_core::{Categories, Error, Outcome, Publication, ShardIndex, Ticket, WatcherId};
+use fanfare_core::{Categories, Error, Identity, Outcome, Publication, ShardIndex, Ticket, WatcherId};
 
 use super::book::{Asking, Reply};
 use super::door::{Command, Door};
@@ -97,18 +97,13 @@ impl Doorkeeper {
 
     /// Gives the command back if there is no credit for it.
     fn obey(&mut self, shard: &mut Shard, command: Command) -> Option<Command> {
-        let is_request = matches!(command, Command::Publish { .. } | Command::Fetch { .. });
-        if is_request && shard.credits(self.shard) == 0 {
+        if matches!(command, Command::Ask { .. }) && shard.credits(self.shard) == 0 {
             return Some(command);
         }
         match command {
-            Command::Publish { publication, answer } => match shard.publish(publication) {
-                Ok(ticket) => self.expect(ticket, Reply::Published(answer)),
-                Err(error) => answer.give(Err(error.into())),
-            },
-            Command::Fetch { presentity, view, answer } => match shard.fetch(presentity, view) {
-                Ok(ticket) => self.expect(ticket, Reply::Fetched(answer)),
-                Err(error) => answer.give(Err(error.into())),
+            Command::Ask { request, reply } => match shard.request(request) {
+                Ok(ticket) => self.expect(ticket, reply),
+                Err(error) => reply.refuse(&error.into()),
             },
             Command::PublishAll { publications, gather } => {
                 self.is_settled = false;
@@ -116,16 +111,21 @@ impl Doorkeeper {
                 self.asking = true;
                 self.ask_on(shard);
             }
-            Command::Open { token, feed, answer } => {
-                let opened = self.open(shard, token, feed);
+            Command::Open { token, who, feed, answer } => {
+                let opened = self.open(shard, token, who, feed);
                 answer.give(opened.map_err(Into::into));
             }
             Command::Subscribe { group, view, presentities, answer } => {
-                answer.give(shard.subscribe(group, view, &presentities).map_err(Into::into));
+                let subscribed = match view {
+                    Some(view) => shard.subscribe(group, view, &presentities),
+                    None => shard.watch(group, &presentities),
+                };
+                answer.give(subscribed.map_err(Into::into));
             }
             Command::Unsubscribe { group, presentities, answer } => {
                 answer.give(shard.unsubscribe(group, &presentities).map_err(Into::into));
             }
+            Command::Census { presentity, census } => census.count(shard, presentity),
         }
         None
     }
@@ -170,9 +170,19 @@ impl Doorkeeper {
         }
     }
 
-    fn open(&mut self, shard: &mut Shard, token: u64, feed: Arc<Feed>) -> Result<Watcher, Error> {
+    fn open(
+        &mut self,
+        shard: &mut Shard,
+        token: u64,
+        who: Option<Arc<Identity>>,
+        feed: Arc<Feed>,
+    ) -> Result<Watcher, Error> {
         let watcher = shard.open_watcher(token)?;
-        let group = shard.open_group(watcher, token, Categories::ALL).inspect_err(|_| {
+        let group = match who {
+            Some(who) => shard.open_group_for(watcher, token, Categories::ALL, who),
+            None => shard.open_group(watcher, token, Categories::ALL),
+        };
+        let group = group.inspect_err(|_| {
             shard.close_watcher(watcher);
         })?;
         self.door().book().open(watcher, feed.clone());

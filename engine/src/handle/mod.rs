@@ -10,6 +10,7 @@ mod answer;
 mod block_on;
 mod book;
 mod call;
+mod census;
 mod door;
 pub(crate) mod doorkeeper;
 mod feed;
@@ -22,7 +23,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crossbeam_utils::CachePadded;
-use fanfare_core::{Error, PresentityId, Publication, Published, Refusal, State, Tick, View};
+use fanfare_core::{
+    Accepted, EndpointPublication, Error, Identity, NameClaim, PolicyEdit, PolicyEpoch, PresentityId, Publication,
+    Published, Refusal, Request, ShardSet, State, Tick, Verdict, View,
+};
 use thiserror::Error as ThisError;
 
 use crate::mesh::doorbell::Doorbell;
@@ -32,10 +36,13 @@ use crate::runtime::stats::LoopLine;
 use crate::runtime::watchdog::Kicker;
 use crate::runtime::{Clock, EngineError};
 use answer::{Answering, answer};
+use book::Reply;
+use census::Census;
 use door::{Command, Door};
 use gather::{Gather, Results};
 
 pub use call::Call;
+pub use census::Watching;
 pub use note::OwnedNote;
 pub use room::Room;
 pub use watcher::{NextBatch, Watcher};
@@ -70,6 +77,15 @@ pub enum CallError {
     Stalled {
         /// The shard.
         shard: usize,
+    },
+    /// The policy stands, and these shards have not said in time that they have applied it. They will, as soon as they
+    /// step; until they do, their watchers may still be shown what was composed before.
+    #[error("the policy stands, but {} of the shards have not applied it yet", shards.iter().count())]
+    Incomplete {
+        /// The policy's number.
+        epoch: PolicyEpoch,
+        /// Who has not said so.
+        shards: ShardSet,
     },
     /// More publications than one call carries.
     #[error("more than {limit} publications in one call: split them")]
@@ -210,7 +226,7 @@ impl Handle {
     /// The call's: [`CallError::Busy`] when the home's door is full or it takes nothing now; see the other kinds there.
     pub fn publish(&self, publication: Publication) -> Call<Published> {
         let home = self.home(publication.presentity);
-        Shared::call(&self.shared, home, |answer| Command::Publish { publication, answer })
+        self.ask(home, Request::Publish(publication), Reply::Published)
     }
 
     /// Publishes many states and tells what came of each, in their order: one command for each home, which makes a
@@ -256,7 +272,77 @@ impl Handle {
     /// # Errors
     /// As [`Handle::publish`].
     pub fn fetch(&self, presentity: PresentityId, view: View) -> Call<State> {
-        Shared::call(&self.shared, self.home(presentity), |answer| Command::Fetch { presentity, view, answer })
+        self.ask(self.home(presentity), Request::Fetch { presentity, view }, Reply::Fetched)
+    }
+
+    /// Has one endpoint of a presentity say how it is. The call ends when its home has composed the state.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`]; [`CallError::Refused`] tells of a stale entity-tag or version with the current one.
+    pub fn publish_endpoint(&self, publication: EndpointPublication) -> Call<Accepted> {
+        let home = self.home(publication.presentity);
+        self.ask(home, Request::Endpoint(publication.into()), Reply::Accepted)
+    }
+
+    /// Lets this be a presentity's policy. The call ends when every shard with a watcher of it has applied it: from then
+    /// on nobody is shown what it denies (C6).
+    ///
+    /// # Errors
+    /// As [`Handle::publish`]; [`CallError::Incomplete`] when some shard does not step in time.
+    pub fn set_policy(&self, edit: PolicyEdit) -> Call<PolicyEpoch> {
+        self.ask(self.home(edit.presentity), Request::SetPolicy(edit.into()), Reply::Applied)
+    }
+
+    /// Asks what this watcher may see of a presentity, once.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`].
+    pub fn fetch_for(&self, presentity: PresentityId, who: Arc<Identity>) -> Call<State> {
+        self.ask(self.home(presentity), Request::FetchFor { presentity, who }, Reply::Fetched)
+    }
+
+    /// Asks a presentity's owner to decide on this watcher, if his policy leaves it to him; tells what the policy says.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`].
+    pub fn ask_owner(&self, presentity: PresentityId, who: Arc<Identity>) -> Call<Verdict> {
+        self.ask(self.home(presentity), Request::Ask { presentity, who }, Reply::Decided)
+    }
+
+    /// Asks who waits for the owner's decision, oldest first.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`].
+    pub fn pending_watchers(&self, presentity: PresentityId) -> Call<Box<[PresentityId]>> {
+        self.ask(self.home(presentity), Request::Pending { presentity }, Reply::Pending)
+    }
+
+    /// Claims an id for the name that it was made from, so that two names with the same hash never share a presence.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`]; [`Refusal::NameTaken`] when the id stands for another.
+    pub fn claim_name(&self, presentity: PresentityId, name: &str) -> Call<()> {
+        let claim = NameClaim { presentity, name: name.into() };
+        self.ask(self.home(presentity), Request::Claim(claim.into()), Reply::Named)
+    }
+
+    /// Tells who watches a presentity, on all shards, each as of its own moment. Costs a command and an answer a shard.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`]: if any shard cannot say.
+    pub fn watchers_of(&self, presentity: PresentityId) -> Call<Vec<Watching>> {
+        let (asked, answering) = answer();
+        let census = Census::new(self.shards(), answering, self.shared.clone());
+        for shard in 0..self.shards() {
+            let pushed = match self.shared.refusal(shard) {
+                Some(refusal) => Err(refusal),
+                None => self.shared.push(shard, Command::Census { presentity, census: census.clone() }),
+            };
+            if let Err(error) = pushed {
+                census.refuse(&error);
+            }
+        }
+        Call::asked(asked, self.shared.clone())
     }
 
     /// Opens a watcher on one of the engine's own shards, each in turn (on a host's, if there are no others). `token`
@@ -265,8 +351,23 @@ impl Handle {
     /// # Errors
     /// As [`Handle::publish`].
     pub fn watcher(&self, token: u64) -> Call<Watcher> {
-        let shard = self.shared.next_shard.fetch_add(1, Ordering::Relaxed) % self.shared.watched_on;
-        Watcher::open(&self.shared, shard, token)
+        Watcher::open(&self.shared, self.next_shard(), token, None)
+    }
+
+    /// As [`Handle::watcher`], for somebody: what it sees of whom it is to [`Watcher::watch`] is for policy to say.
+    ///
+    /// # Errors
+    /// As [`Handle::publish`].
+    pub fn watcher_for(&self, token: u64, who: Arc<Identity>) -> Call<Watcher> {
+        Watcher::open(&self.shared, self.next_shard(), token, Some(who))
+    }
+
+    fn next_shard(&self) -> usize {
+        self.shared.next_shard.fetch_add(1, Ordering::Relaxed) % self.shared.watched_on
+    }
+
+    fn ask<T>(&self, home: usize, request: Request, reply: impl FnOnce(Answering<T>) -> Reply) -> Call<T> {
+        Shared::call(&self.shared, home, |answer| Command::Ask { request, reply: reply(answer) })
     }
 
     /// Waits until the home of a presentity may have room again, after a call was `Busy`.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fanfare_core::{GroupId, PresentityId, View, WatcherId};
+use fanfare_core::{GroupId, Identity, PresentityId, View, WatcherId};
 
 use super::answer::Answering;
 use super::block_on::block_on;
@@ -40,9 +40,9 @@ impl fmt::Debug for Watcher {
 
 impl Watcher {
     /// Asks a shard for one. If nobody takes the answer, it is dropped there, and so closed.
-    pub(super) fn open(shared: &Arc<Shared>, shard: usize, token: u64) -> Call<Self> {
+    pub(super) fn open(shared: &Arc<Shared>, shard: usize, token: u64, who: Option<Arc<Identity>>) -> Call<Self> {
         let feed = Arc::new(Feed::new(shared.feed_notes));
-        Shared::call(shared, shard, |answer| Command::Open { token, feed, answer })
+        Shared::call(shared, shard, |answer| Command::Open { token, who, feed, answer })
     }
 
     pub(super) fn new(shared: Arc<Shared>, shard: usize, watcher: WatcherId, group: GroupId, feed: Arc<Feed>) -> Self {
@@ -72,7 +72,17 @@ impl Watcher {
     /// As [`Watcher::subscribe`].
     pub fn subscribe_view(&mut self, view: View, presentities: &[PresentityId]) -> Call<usize> {
         let (group, presentities) = (self.group, presentities.into());
-        self.call(|answer| Command::Subscribe { group, view, presentities, answer })
+        self.call(|answer| Command::Subscribe { group, view: Some(view), presentities, answer })
+    }
+
+    /// As [`Watcher::subscribe`], each in the view that policy grants: for a watcher that was opened for somebody
+    /// ([`crate::Handle::watcher_for`]). Notes tell the view; [`View::PENDING`] and [`View::BLOCKED`] show nothing.
+    ///
+    /// # Errors
+    /// As [`Watcher::subscribe`].
+    pub fn watch(&mut self, presentities: &[PresentityId]) -> Call<usize> {
+        let (group, presentities) = (self.group, presentities.into());
+        self.call(|answer| Command::Subscribe { group, view: None, presentities, answer })
     }
 
     /// Watches these presentities no more. Once the call has ended well, [`Watcher::next_batch`] tells nothing of

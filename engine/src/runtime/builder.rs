@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_core::{Limits, SHARDS_MAX, ShardConfig};
+use fanfare_core::{Limits, SHARDS_MAX, Scheme, ShardConfig, ShardError};
 
 use super::cpus::Cpus;
 use super::embedded::Seat;
@@ -36,6 +36,7 @@ pub struct EngineBuilder {
     cpus: Option<Cpus>,
     pin: bool,
     limits: Limits,
+    scheme: Arc<Scheme>,
     epoch: u16,
     seed: Option<u64>,
     spin: Option<Duration>,
@@ -98,6 +99,12 @@ impl EngineBuilder {
         self
     }
 
+    /// What presence means: categories, views, composition, and who sees what. The plain scheme if it is not said.
+    pub fn scheme(mut self, scheme: Scheme) -> Self {
+        self.scheme = Arc::new(scheme);
+        self
+    }
+
     /// The restart epoch: higher at every start of the same deployment, or stamps run backwards for watchers that
     /// resume.
     pub fn epoch(mut self, epoch: u16) -> Self {
@@ -142,6 +149,10 @@ impl EngineBuilder {
         M: Fn(Core) -> F + Send + Sync + 'static,
     {
         self.limits.validate()?;
+        let (views, limit) = (self.scheme.views().len(), self.limits.views_per_presentity);
+        if views > usize::from(limit) {
+            return Err(StartError::Shard { shard: 0, source: ShardError::Views { views, limit } });
+        }
         for (name, value) in [("ingress_slots", self.ingress_slots), ("watcher_notes", self.watcher_notes)] {
             if value == 0 {
                 return Err(StartError::Zero(name));
@@ -168,6 +179,7 @@ impl EngineBuilder {
             config.epoch = self.epoch;
             config.seed = seed.wrapping_add(shard as u64);
             config.limits = self.limits;
+            config.scheme = self.scheme.clone();
             let is_host = shard >= shards;
             Place {
                 config,
@@ -233,6 +245,7 @@ impl Default for EngineBuilder {
             cpus: None,
             pin: true,
             limits: Limits::default(),
+            scheme: Arc::new(Scheme::plain()),
             epoch: 0,
             seed: None,
             spin: None,

@@ -16,7 +16,7 @@ use crate::{Outbox, Shard};
 /// The protocol code of one core.
 pub trait Frontend {
     /// Does the frontend's own I/O: reads its sockets, subscribes, publishes, closes, and tells the shard by
-    /// [`Shard::writable`](fanfare_core::Shard::writable) of watchers whose sockets take bytes again. Called once a
+    /// [`Shard::writable`](fanfare_core::FanOut::writable) of watchers whose sockets take bytes again. Called once a
     /// turn, also while the loop spins without work.
     fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll;
 

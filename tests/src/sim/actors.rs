@@ -5,7 +5,8 @@ use fanfare_core::{
 };
 use rand::RngExt;
 
-use super::truth::{Session, WatchGroup, Watched};
+use super::presence::Presences;
+use super::truth::{Session, WatchGroup, Watched, number_of};
 use super::world::{Awaited, World};
 
 /// What of a note the model wants to know.
@@ -80,7 +81,7 @@ impl World {
         match self.shards[session.shard].open_group(session.id, key, wants) {
             Ok(id) => {
                 self.next_key += 1;
-                self.groups.insert(key, WatchGroup { id, watcher, wants, watched: Default::default() });
+                self.groups.insert(key, WatchGroup { id, watcher, wants, who: None, watched: Default::default() });
                 Ok(())
             }
             Err(Error::Limit { .. }) => Ok(()),
@@ -96,7 +97,7 @@ impl World {
     }
 
     pub(super) fn subscribe(&mut self) -> Result<(), String> {
-        let Some(key) = self.any_group() else { return Ok(()) };
+        let Some(key) = self.any_group_where(|group| group.who.is_none()) else { return Ok(()) };
         let count = self.rng.random_range(1..=40);
         let list: Vec<PresentityId> = (0..count).map(|_| self.any_presentity()).collect();
         let view = View(self.rng.random_range(0..self.views));
@@ -139,7 +140,7 @@ impl World {
     }
 
     pub(super) fn move_subscription(&mut self) -> Result<(), String> {
-        let Some(key) = self.any_group() else { return Ok(()) };
+        let Some(key) = self.any_group_where(|group| group.who.is_none()) else { return Ok(()) };
         let presentity = self.any_presentity();
         let view = View(self.rng.random_range(0..self.views));
         let group = self.groups.get_mut(&key).ok_or("a group")?;
@@ -183,6 +184,9 @@ impl World {
     }
 
     fn publish_for(&mut self, shard: usize, presentity: PresentityId) -> Result<(), String> {
+        if self.is_composed(presentity.get()) {
+            return Ok(());
+        }
         let view = self.rng.random_range(0..self.views);
         let category = self.rng.random_range(0..self.categories);
         let document = match self.rng.random_range(0..10u32) {
@@ -209,7 +213,7 @@ impl World {
     }
 
     /// A request has a ticket, or else all credits are out.
-    fn asked(
+    pub(super) fn asked(
         &mut self,
         shard: usize,
         presentity: PresentityId,
@@ -304,6 +308,13 @@ impl World {
         let Told { group, presentity, view, stamp, first, ref parts } = *note;
         let group = self.groups.get_mut(&group).ok_or("C5: a note for a closed group")?;
         let watched = group.watched.get_mut(&presentity.get()).ok_or("C5: a note after unsubscribe")?;
+        if let Some(who) = &group.who {
+            self.policies.check(presentity.get(), who, view, stamp)?;
+            if first {
+                // Policy has moved it there, or there and back before it was told.
+                *watched = Watched { stamp: watched.stamp, ..Watched::new(view) };
+            }
+        }
         if watched.view != view {
             return Err(format!("C6: {presentity:?} was told in {view:?} instead of {:?}", watched.view));
         }
@@ -325,7 +336,14 @@ impl World {
             if !group.wants.contains(*category) {
                 return Err(format!("a group was told {category:?}, which it does not want"));
             }
+            let is_composed = self.presences.is_some() && presentity.get().is_multiple_of(2);
             watched.told[category.index()] = match document {
+                Some(bytes) if is_composed => {
+                    for serial in Presences::serials_in(*category, view, bytes)? {
+                        self.truth.check_serial(presentity, view, *category, serial, now)?;
+                    }
+                    Some(number_of(bytes))
+                }
                 Some(bytes) => Some(self.truth.check_told(presentity, view, *category, bytes, now)?),
                 None => None,
             };
@@ -333,12 +351,20 @@ impl World {
         Ok(())
     }
 
-    fn any_session(&mut self) -> Option<u64> {
+    pub(super) fn any_session(&mut self) -> Option<u64> {
         any_key(&self.sessions, &mut self.rng)
     }
 
     fn any_group(&mut self) -> Option<u64> {
         any_key(&self.groups, &mut self.rng)
+    }
+
+    pub(super) fn any_group_where(&mut self, is_meant: impl Fn(&WatchGroup) -> bool) -> Option<u64> {
+        if self.presences.is_none() {
+            return self.any_group();
+        }
+        let keys: Vec<u64> = self.groups.iter().filter(|(_, group)| is_meant(group)).map(|(key, _)| *key).collect();
+        keys.get(self.rng.random_range(0..keys.len().max(1))).copied()
     }
 }
 

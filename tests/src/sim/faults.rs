@@ -66,4 +66,16 @@ faults! {
     stale_update,
     /// A bulk call was refused whole at a limit.
     limit,
+    /// Many policies of one presentity in a row.
+    policy_storm,
+    /// A policy came to a shard that watches its presentity.
+    policy_taken,
+    /// A subscription was looked at again because of a policy.
+    reevaluated,
+    /// A policy was not applied everywhere in time.
+    policy_incomplete,
+    /// An entity-tag or version was stale, or another rule of publications was broken.
+    endpoint_refused,
+    /// An endpoint's publication was accepted.
+    endpoint_accepted,
 }

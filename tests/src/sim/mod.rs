@@ -5,6 +5,9 @@
 mod actors;
 mod faults;
 mod network;
+mod policies;
+mod presence;
+mod publishers;
 mod rest;
 mod truth;
 mod world;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use fanfare_core::{Document, Message, Request, ShardIndex, Ticket};
+use fanfare_core::{Document, Message, PresentityId, Request, ShardIndex, Tick, Ticket, View};
 use rand::RngExt;
 
+use super::presence::Due;
 use super::world::{Awaited, World};
 
 /// Rings between every two shards.
@@ -93,6 +94,12 @@ impl World {
 
     fn hand_in(&mut self, from: usize, to: usize, message: Message) -> Result<(), String> {
         self.witness(from, to, &message)?;
+        let accepts = match &message {
+            Message::Request { ticket, request: Request::SetPolicy(edit) } => {
+                Some((*ticket, edit.presentity, Self::guard_of(edit)))
+            }
+            _ => None,
+        };
         let about = match &message {
             Message::Join(interest) | Message::Leave(interest) => Some(interest.presentity.get()),
             Message::Request { request: Request::Publish(publication), .. } => Some(publication.presentity.get()),
@@ -100,6 +107,11 @@ impl World {
         };
         let evicted = self.shards[to].counters().evicted;
         self.shards[to].receive(ShardIndex::new(from), message);
+        if let Some((ticket, presentity, guard)) = accepts {
+            let stamp = self.shards[to].stamp_at_home(presentity);
+            let number = self.policies.accepted(presentity, guard, stamp);
+            self.awaited.insert((from, ticket), Awaited::Policy(presentity, number));
+        }
         if let Some(presentity) = about {
             if self.shards[to].counters().evicted != evicted {
                 self.forgotten.insert(presentity);
@@ -110,6 +122,11 @@ impl World {
         Ok(())
     }
 
+    fn shown(&self, presentity: PresentityId, view: View, now: Tick) -> Vec<(usize, u64)> {
+        let shown = self.truth_of(presentity, view, now);
+        shown.iter().enumerate().filter_map(|(category, held)| Some((category, (*held)?))).collect()
+    }
+
     /// The model sees a request at the moment when its home does.
     fn witness(&mut self, from: usize, home: usize, message: &Message) -> Result<(), String> {
         let Message::Request { ticket, request } = message else { return Ok(()) };
@@ -117,11 +134,29 @@ impl World {
         let awaited = match request {
             Request::Publish(publication) => Awaited::Publication(self.truth.served(publication, now)),
             Request::Fetch { presentity, view } => {
-                let state = self.truth.state(*presentity, *view, now);
-                Awaited::State(
-                    state.iter().enumerate().filter_map(|(category, held)| Some((category, (*held)?))).collect(),
-                )
+                Awaited::State(*presentity, *view, self.shown(*presentity, *view, now))
             }
+            Request::FetchFor { presentity, who } => {
+                let view = self.policies.view_of(presentity.get(), who);
+                Awaited::State(*presentity, view, self.shown(*presentity, view, now))
+            }
+            Request::Endpoint(publication) => {
+                let presences = self.presences.as_mut().ok_or("an endpoint in a world without")?;
+                let due = presences.serve(publication, now, &self.limits);
+                if let Due::Accepted(_) = due {
+                    let person = &presences.persons[&publication.presentity.get()];
+                    for device in person.devices.values() {
+                        let documents = device.parts.values().filter_map(|part| part.0.as_deref());
+                        self.truth.may_be_told_until(documents, device.expires);
+                    }
+                }
+                Awaited::Endpoint(publication.presentity, publication.endpoint, due)
+            }
+            Request::SetPolicy(edit) => {
+                // The stamp that it is accepted as of is known when it is; see `hand_in`.
+                Awaited::Policy(edit.presentity, 0)
+            }
+            _ => return Ok(()),
         };
         match self.awaited.insert((from, *ticket), awaited) {
             Some(Awaited::Unserved) => Ok(()),

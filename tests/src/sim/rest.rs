@@ -1,7 +1,8 @@
 //! The end of a life: faults are healed, everything comes to rest, and everybody must have been told the truth.
 
-use fanfare_core::{PresentityId, Tick};
+use fanfare_core::{CATEGORIES, PresentityId, Tick, View};
 
+use super::truth::number_of;
 use super::world::World;
 
 /// Rounds after which a world without faults must be at rest.
@@ -63,6 +64,17 @@ impl World {
         Err("C3: without faults the world does not come to rest".into())
     }
 
+    /// What a view shows, by category, as numbers.
+    pub(super) fn truth_of(&self, presentity: PresentityId, view: View, now: Tick) -> [Option<u64>; CATEGORIES] {
+        match &self.presences {
+            Some(presences) if self.is_composed(presentity.get()) => {
+                presences.show(presentity.get(), view, now).map(|bytes| bytes.as_deref().map(number_of))
+            }
+            _ if view.is_closed() => [None; CATEGORIES],
+            _ => self.truth.state(presentity, view, now),
+        }
+    }
+
     fn check_told_truth(&self) -> Result<(), String> {
         if !self.awaited.is_empty() {
             return Err(format!("{} requests were never answered", self.awaited.len()));
@@ -74,11 +86,17 @@ impl World {
                     return Err(format!("C4: group {key} was never told anything of {presentity:?}"));
                 }
                 let home = self.home_of(presentity);
-                let truth = self.truth.state(
-                    presentity,
-                    watched.view,
-                    Tick::from_micros(self.now).max(self.shards[home].now()),
-                );
+                let now = Tick::from_micros(self.now).max(self.shards[home].now());
+                if let Some(who) = &group.who {
+                    let granted = self.policies.view_of(presentity.get(), who);
+                    if watched.view != granted {
+                        return Err(format!(
+                            "C6: {who:?} rests in {:?} of {presentity:?}, and {granted:?} is granted",
+                            watched.view
+                        ));
+                    }
+                }
+                let truth = self.truth_of(presentity, watched.view, now);
                 for (category, held) in truth.iter().enumerate() {
                     let wanted = fanfare_core::Category::new(category as u8).is_some_and(|it| group.wants.contains(it));
                     if wanted && watched.told[category] != *held {

@@ -3,11 +3,15 @@
 //! Maps and sets, nothing clever. It learns of a publication when the home takes it in, so it has the homes' order.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::{
-    CATEGORIES, Categories, Category, GroupId, PresentityId, Publication, Stamp, Tick, View, WatcherId,
+    CATEGORIES, Categories, Category, GroupId, Identity, PresentityId, Publication, Stamp, Tick, View, WatcherId,
 };
+
+/// The view of documents that an endpoint publishes.
+const ANY_VIEW: u16 = u16::MAX;
 
 /// A document that was ever made, by serial number.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,20 @@ impl Truth {
         let mut bytes = serial.to_le_bytes().to_vec();
         bytes.resize(8 + length, (serial % 251) as u8);
         Bytes::from(bytes)
+    }
+
+    /// A new document that an endpoint publishes: it may be told in any view.
+    pub(super) fn make_for_endpoint(&mut self, presentity: u64, category: u8, length: usize) -> Bytes {
+        self.make(presentity, ANY_VIEW, category, length)
+    }
+
+    /// The home has taken documents of an endpoint in: they may be told until then.
+    pub(super) fn may_be_told_until<'a>(&mut self, documents: impl Iterator<Item = &'a [u8]>, expires: Tick) {
+        for document in documents {
+            let serial = serial_of(document).expect("a document that was made");
+            let made = &mut self.made[serial as usize];
+            made.expires_max = made.expires_max.max(expires);
+        }
     }
 
     /// The document that is the state now, to be published again.
@@ -110,9 +128,22 @@ impl Truth {
         now: Tick,
     ) -> Result<u64, String> {
         let serial = serial_of(bytes).ok_or_else(|| format!("C2: bytes that were never published: {bytes:?}"))?;
+        self.check_serial(presentity, view, category, serial, now)
+    }
+
+    /// As [`Self::check_told`], for a document of which only the number is at hand.
+    pub(super) fn check_serial(
+        &self,
+        presentity: PresentityId,
+        view: View,
+        category: Category,
+        serial: u64,
+        now: Tick,
+    ) -> Result<u64, String> {
         let made = self.made.get(serial as usize).ok_or_else(|| format!("C2: no document {serial}"))?;
         let is_for = (made.presentity, made.view, usize::from(made.category));
-        if is_for != (presentity.get(), view.0, category.index()) {
+        let view_due = if made.view == ANY_VIEW { ANY_VIEW } else { view.0 };
+        if is_for != (presentity.get(), view_due, category.index()) {
             return Err(format!("C2: {presentity:?} {view:?} {category:?} was told document {serial} of {made:?}"));
         }
         if made.expires_max <= now {
@@ -120,6 +151,11 @@ impl Truth {
         }
         Ok(serial)
     }
+}
+
+/// A number for told bytes of any kind.
+pub(super) fn number_of(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Which document these bytes are, if they are one to the last byte.
@@ -158,6 +194,8 @@ pub(super) struct WatchGroup {
     pub(super) watcher: u64,
     /// Its filter.
     pub(super) wants: Categories,
+    /// Who it is, if policy says what it sees.
+    pub(super) who: Option<Arc<Identity>>,
     /// Its subscriptions by presentity.
     pub(super) watched: BTreeMap<u64, Watched>,
 }

@@ -2,15 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
-use fanfare_core::{Counters, Heap, Limits, Outcome, PresentityId, Shard, ShardConfig, Tick, Ticket};
+use fanfare_core::{
+    Counters, Decision, EndpointId, EntityTag, Heap, Limits, Outcome, PresentityId, Scheme, Shard, ShardConfig, Tick,
+    Ticket, View,
+};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::OPERATIONS;
 use super::faults::Faults;
 use super::network::Network;
-use super::truth::{Expected, Session, Truth, WatchGroup};
+use super::policies::Policies;
+use super::presence::{Due, Kind, Presences};
+use super::truth::{Expected, Session, Truth, WatchGroup, number_of, serial_of};
 
 /// A seed that showed something that must not be.
 #[derive(Clone, Debug)]
@@ -34,7 +40,10 @@ impl fmt::Display for Failure {
 pub(super) enum Awaited {
     Unserved,
     Publication(Expected),
-    State(Vec<(usize, u64)>),
+    State(PresentityId, View, Vec<(usize, u64)>),
+    Endpoint(PresentityId, EndpointId, Due),
+    /// The number of the policy among its presentity's.
+    Policy(PresentityId, usize),
 }
 
 pub(super) struct World {
@@ -58,6 +67,11 @@ pub(super) struct World {
     pub(super) limits: Limits,
     pub(super) faults: Faults,
     pub(super) forgotten: BTreeSet<u64>,
+    /// What endpoints publish, in a world where states have a meaning.
+    pub(super) presences: Option<Presences>,
+    pub(super) policies: Policies,
+    /// The newest entity-tag that a publisher was given, by presentity and endpoint.
+    pub(super) tags: BTreeMap<(u64, u64), EntityTag>,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -93,16 +107,32 @@ impl World {
             expiries_per_step: rng.random_range(1..=4),
             short_walk_entries: rng.random_range(2..=8),
             notes_per_ready: rng.random_range(1..=8),
+            endpoints_per_presentity: 3,
+            lifetime_us_min: 50,
+            policy_apply_us: rng.random_range(100..3_000u64),
             ..Limits::default()
         };
         let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
-        let shards = (0..count)
-            .map(|index| {
-                let config =
-                    ShardConfig { epoch: 3, seed: rng.random(), limits, seen_bits, ..ShardConfig::new(index, count) };
-                Shard::new(config, Heap).expect("a config in range")
-            })
-            .collect();
+        let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
+        let presentities = rng.random_range(2..=24);
+        let views = rng.random_range(1..=3);
+        let categories = if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=8) };
+        let kind = match seed % 5 {
+            0 => Some(Kind::LastWrite),
+            1 => Some(Kind::HighestPriority),
+            2 => Some(Kind::Union),
+            _ => None,
+        };
+        let presences = kind.map(|kind| Presences::new(kind, categories));
+        let otherwise = if seed.is_multiple_of(2) { Decision::Show(View(0)) } else { Decision::Confirm };
+        let scheme = presences.as_ref().map_or_else(Scheme::plain, |it| it.scheme(views, otherwise));
+        let scheme = Arc::new(scheme);
+        let shards = seeds.into_iter().enumerate().map(|(index, seed)| {
+            let scheme = scheme.clone();
+            let config = ShardConfig { epoch: 3, seed, limits, seen_bits, scheme, ..ShardConfig::new(index, count) };
+            Shard::new(config, Heap).expect("a config in range")
+        });
+        let shards = shards.collect();
         Self {
             network: Network::new(count, limits.link_slots as usize),
             shards,
@@ -114,9 +144,12 @@ impl World {
             next_key: 1,
             awaited: BTreeMap::new(),
             outstanding: BTreeMap::new(),
-            presentities: rng.random_range(2..=24),
-            views: rng.random_range(1..=3),
-            categories: if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=8) },
+            presentities,
+            views,
+            categories,
+            presences,
+            policies: Policies::new(otherwise),
+            tags: BTreeMap::new(),
             limits,
             faults: Faults::default(),
             forgotten: BTreeSet::new(),
@@ -126,6 +159,9 @@ impl World {
     }
 
     fn operate(&mut self) -> Result<(), String> {
+        if self.presences.is_some() && self.rng.random_bool(0.3) {
+            return self.operate_with_meaning();
+        }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),
             5..=6 => self.close_session(),
@@ -180,7 +216,7 @@ impl World {
         Ok(())
     }
 
-    fn step_one(&mut self) -> Result<(), String> {
+    pub(super) fn step_one(&mut self) -> Result<(), String> {
         let shard = self.any_shard();
         if self.stalled[shard] > 0 {
             self.stalled[shard] -= 1;
@@ -212,20 +248,7 @@ impl World {
     pub(super) fn take_outcomes(&mut self, shard: usize) -> Result<(), String> {
         while let Some((ticket, outcome)) = self.shards[shard].next_outcome() {
             let awaited = self.awaited.remove(&(shard, ticket)).ok_or("an outcome without a request")?;
-            let fits = match (&awaited, &outcome) {
-                (Awaited::Publication(Expected::Refused), Outcome::Refused(_)) => true,
-                (Awaited::Publication(Expected::Published { absorbed }), Outcome::Published(published)) => {
-                    *absorbed == published.absorbed
-                }
-                (Awaited::State(state), Outcome::Fetched(fetched)) => {
-                    let parts = fetched.parts.iter().map(|(category, bytes)| (category.index(), bytes));
-                    parts
-                        .map(|(category, bytes)| Some((category, super::truth::serial_of(bytes)?)))
-                        .collect::<Option<Vec<_>>>()
-                        == Some(state.clone())
-                }
-                _ => false,
-            };
+            let fits = self.fits(&awaited, &outcome);
             if !fits {
                 return Err(format!("{ticket:?} was answered with {outcome:?} where {awaited:?} was due"));
             }
@@ -233,6 +256,43 @@ impl World {
             *self.outstanding.get_mut(&(shard, home)).ok_or("an outcome that nobody awaits")? -= 1;
         }
         Ok(())
+    }
+
+    /// Whether an answer is the one that the model has for the request; learns what only the engine can say.
+    fn fits(&mut self, awaited: &Awaited, outcome: &Outcome) -> bool {
+        match (awaited, outcome) {
+            (Awaited::Publication(Expected::Refused), Outcome::Refused(_)) => true,
+            (Awaited::Publication(Expected::Published { absorbed }), Outcome::Published(published)) => {
+                *absorbed == published.absorbed
+            }
+            (Awaited::State(presentity, view, state), Outcome::Fetched(fetched)) => {
+                let is_composed = self.is_composed(presentity.get());
+                let told = fetched.parts.iter().map(|(category, bytes)| {
+                    let number = if is_composed { Some(number_of(bytes)) } else { serial_of(bytes) };
+                    Some((category.index(), number?))
+                });
+                fetched.view == *view && told.collect::<Option<Vec<_>>>().as_ref() == Some(state)
+            }
+            (Awaited::Endpoint(_, _, Due::Refused), Outcome::Refused(_)) => {
+                self.faults.endpoint_refused += 1;
+                true
+            }
+            (Awaited::Endpoint(presentity, endpoint, Due::Accepted(order)), Outcome::Accepted(accepted)) => {
+                self.faults.endpoint_accepted += 1;
+                self.tags.insert((presentity.get(), endpoint.0), accepted.tag);
+                let Some(presences) = &mut self.presences else { return false };
+                presences.orders.insert((presentity.get(), accepted.tag), *order).is_none()
+            }
+            (Awaited::Policy(presentity, number), Outcome::PolicyApplied { .. }) => {
+                self.policies.completed(*presentity, *number);
+                true
+            }
+            (Awaited::Policy(..), Outcome::Incomplete { shards, .. }) => {
+                self.faults.policy_incomplete += 1;
+                !shards.is_empty()
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn verify(&self) -> Result<(), String> {
@@ -253,5 +313,7 @@ impl World {
         self.faults.eviction += all.evicted;
         self.faults.expiry += all.expired;
         self.faults.stale_update += all.updates_stale;
+        self.faults.policy_taken += all.policies_taken;
+        self.faults.reevaluated += all.reevaluated;
     }
 }

@@ -47,6 +47,12 @@ pub struct Counters {
     pub carried: u64,
     /// Marks that turned out to be needless.
     pub marks_needless: u64,
+    /// Policies that this shard was told to apply.
+    pub policies_taken: u64,
+    /// Subscriptions that were looked at again because of one.
+    pub reevaluated: u64,
+    /// Publications of endpoints that this home took in.
+    pub composed: u64,
 }
 
 impl Counters {
@@ -74,6 +80,9 @@ impl Counters {
             walks_extended,
             carried,
             marks_needless,
+            policies_taken,
+            reevaluated,
+            composed,
         } = self;
         for (mine, theirs) in [
             (owed, other.owed),
@@ -97,6 +106,9 @@ impl Counters {
             (walks_extended, other.walks_extended),
             (carried, other.carried),
             (marks_needless, other.marks_needless),
+            (policies_taken, other.policies_taken),
+            (reevaluated, other.reevaluated),
+            (composed, other.composed),
         ] {
             *mine += theirs;
         }

@@ -4,9 +4,9 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::slot::{LANES, Outboxes, SlotRun};
-use super::topic::{LIVE, NO_CATEGORY, TopicParts};
+use super::topic::{NO_CATEGORY, TopicParts};
 use super::watcher::{Group, Standing};
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View, WatcherId};
 use crate::store::{Arena, Heap, NONE};
@@ -96,9 +96,9 @@ struct Due {
 
 /// What one watcher has still to be told. Taking a note means that the watcher has been told.
 ///
-/// Left with notes untold, the watcher is not asked again until [`Shard::writable`] is called for it.
+/// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it.
 pub struct Outbox<'a, B: ShardMemory> {
-    shard: &'a mut Shard<B>,
+    shard: &'a mut FanOut<B>,
     watcher: u32,
     token: u64,
     left: u32,
@@ -106,7 +106,7 @@ pub struct Outbox<'a, B: ShardMemory> {
     is_approached: bool,
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// A watcher that has something to be told, in order of arrival. Its [`Self::outbox`] is to be asked next.
     pub fn next_ready(&mut self) -> Option<WatcherId> {
         let watcher = self.outboxes.ready.front()?;
@@ -211,8 +211,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
             let at = lane as usize % LANES as usize;
             let topic = run.topics[at];
             let record = &shard.topics.topics[topic];
-            if !record.has(LIVE) || record.expires <= shard.now {
-                // Silent: the home is about to say what follows, and then everybody is marked again.
+            if !record.is_open(shard.now) {
+                // Silent: the home is about to say what follows, or a policy is being applied; then everybody is
+                // marked again.
                 continue;
             }
             let behind = shard.outboxes.seen.behind(record.turn, run.seen[at]);
@@ -308,7 +309,7 @@ impl<B: ShardMemory> Drop for Outbox<'_, B> {
     }
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// Which categories a subscription that is `behind` turns behind is told, how many wanted changes are skipped
     /// with it, and whether it may have been more; nothing if no change was wanted.
     fn wanted_of(

@@ -7,11 +7,11 @@
 use super::home::Reader;
 use super::message::{Interest, Message};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, TopicPlaces};
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
 use crate::id::{CATEGORIES, ShardIndex};
 use crate::store::{NONE, SlabFull};
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// The shard where a topic's presentity is at home.
     pub(crate) fn home_of_topic(&self, topic: u32) -> ShardIndex {
         self.home_of(self.topics.topics[topic].presentity)
@@ -74,21 +74,31 @@ impl<B: ShardMemory> Shard<B> {
         for document in returned.into_iter().flatten() {
             self.give_back(home, document);
         }
-        self.topics.free(topic);
+        self.free_topic(topic);
         self.counters.leaves_sent += 1;
         Some(Message::Leave(interest))
+    }
+
+    /// Lets go of a topic, and of the presentity's policy with the last of its topics.
+    pub(crate) fn free_topic(&mut self, topic: u32) {
+        let presentity = self.topics.topics[topic].presentity;
+        self.topics.free(topic);
+        self.drop_gate_if_unwatched(presentity);
     }
 
     /// A shard listens to a view: it is owed the whole of it.
     pub(crate) fn take_join(&mut self, from: ShardIndex, interest: Interest) {
         // A join cannot be refused: its watchers would never be told. Homes that are only watched are bounded by the
         // topics of all shards; memory alone can fail, and then the shard must not go on as if nothing were.
-        let view = self.homes.find_or_create(interest.presentity, interest.view);
-        let reader = view.and_then(|view| self.reader_for(view, from)).expect("memory for a joined presentity");
+        let view =
+            self.homes.find_or_create(interest.presentity, interest.view).expect("memory for a joined presentity");
+        let reader = self.reader_for(view, from).expect("memory for a joined presentity");
+        let wants_guard = u8::from(self.homes.has_policy(view));
         let record = &mut self.homes.readers[reader];
         record.topic = interest.topic;
         record.generation = interest.generation;
         record.wants_whole = 1;
+        record.wants_guard = wants_guard;
         self.owe_update(reader);
     }
 

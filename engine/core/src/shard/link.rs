@@ -7,11 +7,11 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::home::Reader;
-use super::message::{Message, Part, Parts, Update};
-use super::{Shard, ShardMemory};
+use super::home::{Reader, Ward};
+use super::message::{Message, NewGuard, Outcome, Part, Parts, Update};
+use super::{FanOut, ShardMemory};
 use crate::document::Document;
-use crate::id::{CATEGORIES, Category, ShardIndex, Stamp};
+use crate::id::{CATEGORIES, Category, ShardIndex, ShardSet, Stamp, Ticket};
 use crate::store::{List, NONE};
 
 /// What is under way between this shard and one other (or itself).
@@ -24,10 +24,12 @@ pub(crate) struct Link {
     pub(crate) interests: List,
     /// Readers on that shard that are owed an update.
     pub(crate) updates: List,
+    /// Gates that have applied a policy and not told that home yet.
+    pub(crate) applied: List,
     /// Documents to be handed back to that home.
     pub(crate) returns: VecDeque<Document>,
-    /// Whose turn it is: requests and their answers, interest, updates. None of them may hold up the others, whatever
-    /// the size of the ring.
+    /// Whose turn it is: requests and their answers, interest, updates, policies applied. None of them may hold up the
+    /// others, whatever the size of the ring.
     turn: u8,
 }
 
@@ -39,6 +41,7 @@ impl Link {
             answers: VecDeque::new(),
             interests: List::EMPTY,
             updates: List::EMPTY,
+            applied: List::EMPTY,
             returns: VecDeque::new(),
             turn: 0,
         }
@@ -49,20 +52,22 @@ impl Link {
             && self.answers.is_empty()
             && self.interests.is_empty()
             && self.updates.is_empty()
+            && self.applied.is_empty()
             && self.returns.is_empty()
     }
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// The next message for a shard. To be called only while the link has room: state is read at this moment.
     pub fn next_message(&mut self, to: ShardIndex) -> Option<Message> {
         let link = &mut self.links[to.index()];
         let turn = link.turn;
-        link.turn = (turn + 1) % 3;
-        (turn..turn + 3).find_map(|kind| match kind % 3 {
+        link.turn = (turn + 1) % 4;
+        (turn..turn + 4).find_map(|kind| match kind % 4 {
             0 => self.next_transaction(to),
             1 => self.next_interest(to),
-            _ => self.next_update(to),
+            2 => self.next_update(to),
+            _ => self.next_applied(to),
         })
     }
 
@@ -87,15 +92,12 @@ impl<B: ShardMemory> Shard<B> {
         self.limits.link_slots as usize
     }
 
-    /// Takes a message of another shard in.
-    pub fn receive(&mut self, from: ShardIndex, message: Message) {
-        match message {
-            Message::Update(update) => self.take_update(from, update),
-            Message::Request { ticket, request } => self.serve(from, ticket, request),
-            Message::Answer { ticket, outcome } => self.outcomes.push_back((from, ticket, outcome)),
-            Message::Join(interest) => self.take_join(from, interest),
-            Message::Leave(interest) => self.take_leave(from, interest),
+    /// Answers a request: the ring back has room for it, sooner or later.
+    pub(crate) fn answer(&mut self, to: ShardIndex, ticket: Ticket, outcome: Outcome) {
+        if let Outcome::Refused(_) = outcome {
+            self.counters.refused += 1;
         }
+        self.links[to.index()].answers.push_back(Message::Answer { ticket, outcome });
     }
 
     /// Takes back a document that another shard held for this home.
@@ -119,6 +121,29 @@ impl<B: ShardMemory> Shard<B> {
             let link = &mut self.links[usize::from(record.shard)];
             link.updates.push_back(&mut self.homes.readers, reader, Reader::owed_links);
         }
+    }
+
+    /// Every shard that looks at the presentity is owed its policy, and gets it before anything else. Whichever of the
+    /// presentity's updates goes first brings it along, so nothing that is composed from now on arrives without (C6).
+    pub(crate) fn owe_guard(&mut self, home: u32) -> ShardSet {
+        let mut shards = ShardSet::NONE;
+        let mut view = self.homes.homes[home].views;
+        while view != NONE {
+            let mut reader = self.homes.views[view].readers;
+            while reader != NONE {
+                let record = &mut self.homes.readers[reader];
+                record.wants_guard = 1;
+                shards.insert(ShardIndex(record.shard));
+                let updates = &mut self.links[usize::from(record.shard)].updates;
+                if core::mem::replace(&mut record.is_owed, 1) != 0 {
+                    updates.remove(&mut self.homes.readers, reader, Reader::owed_links);
+                }
+                updates.push_front(&mut self.homes.readers, reader, Reader::owed_links);
+                reader = self.homes.readers[reader].next;
+            }
+            view = self.homes.views[view].next;
+        }
+        shards
     }
 
     fn next_update(&mut self, to: ShardIndex) -> Option<Message> {
@@ -147,6 +172,15 @@ impl<B: ShardMemory> Shard<B> {
         record.wants_whole = 0;
         record.sent_turn = view.turn;
         self.counters.updates_sent += 1;
+        if record.wants_guard != 0 {
+            record.wants_guard = 0;
+            let ward = homes.homes[view.home].ward;
+            if ward != NONE {
+                let Ward { epoch, guard, .. } = &homes.wards[ward];
+                let guard = NewGuard { epoch: *epoch, guard: guard.clone() };
+                return Some(Message::Update(Update { parts: Parts::Guarded((guard, update.parts).into()), ..update }));
+            }
+        }
         Some(Message::Update(update))
     }
 

@@ -5,12 +5,16 @@
 //! the asker until its answer is back, so that both directions are bounded.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::document::Document;
-use crate::error::{Published, Refusal};
-use crate::id::{Category, PresentityId, Stamp, Tick, Ticket, View};
+use crate::error::{Accepted, Published, Refusal};
+use crate::guard::{Guard, Verdict};
+use crate::id::{Category, PolicyEpoch, PresentityId, ShardSet, Stamp, Tick, Ticket, View};
+use crate::identity::Identity;
+use crate::publication::{EndpointPublication, NameClaim, PolicyEdit};
 
 /// One entry of a link.
 #[derive(Debug)]
@@ -35,6 +39,13 @@ pub enum Message {
     Leave(Interest),
     /// The newest state of a view, for one topic.
     Update(Update),
+    /// The shard lets nobody see what this policy of the presentity's denies.
+    Applied {
+        /// Whose policy.
+        presentity: PresentityId,
+        /// The newest that is applied there.
+        epoch: PolicyEpoch,
+    },
 }
 
 /// A request to a home.
@@ -49,6 +60,31 @@ pub enum Request {
         /// In which rendering.
         view: View,
     },
+    /// Take in what an endpoint says.
+    Endpoint(Box<EndpointPublication>),
+    /// Let this be the policy.
+    SetPolicy(Box<PolicyEdit>),
+    /// Tell what this watcher may see, once.
+    FetchFor {
+        /// Whose.
+        presentity: PresentityId,
+        /// Who asks.
+        who: Arc<Identity>,
+    },
+    /// Let the owner decide on this watcher, if the policy says so.
+    Ask {
+        /// Whose presence he wants to see.
+        presentity: PresentityId,
+        /// Who asks.
+        who: Arc<Identity>,
+    },
+    /// Tell who waits for the owner's decision.
+    Pending {
+        /// Whose.
+        presentity: PresentityId,
+    },
+    /// Let the id stand for this name, and for no other.
+    Claim(Box<NameClaim>),
 }
 
 /// A new state for one category of one view; the last write wins.
@@ -88,6 +124,27 @@ pub enum Outcome {
     Published(Published),
     /// What the state is.
     Fetched(State),
+    /// The endpoint's publication stands.
+    Accepted(Accepted),
+    /// Every shard with a watcher has applied the policy.
+    PolicyApplied {
+        /// The newest that they have applied: of this edit, or of a later one.
+        epoch: PolicyEpoch,
+    },
+    /// The policy stands, and these shards have not said within the time allowed that they have applied it. They
+    /// will, as soon as they step.
+    Incomplete {
+        /// The policy's number.
+        epoch: PolicyEpoch,
+        /// Who has not said so.
+        shards: ShardSet,
+    },
+    /// What the policy says of a watcher.
+    Decided(Verdict),
+    /// Who waits for the owner's decision, oldest first.
+    Pending(Box<[PresentityId]>),
+    /// The id stands for the name.
+    Named,
     /// Nothing was changed.
     Refused(Refusal),
 }
@@ -95,6 +152,8 @@ pub enum Outcome {
 /// A state, as fetched.
 #[derive(Clone, Debug)]
 pub struct State {
+    /// The rendering: what was asked for, or what the policy grants.
+    pub view: View,
     /// The version.
     pub stamp: Stamp,
     /// The documents that there are, by category.
@@ -144,6 +203,17 @@ pub enum Parts {
     One(Part),
     /// Several, conflated on the way.
     Many(Box<[Part]>),
+    /// A policy that the topic has to obey before it shows these parts, or anything else.
+    Guarded(Box<(NewGuard, Parts)>),
+}
+
+/// A presentity's policy, on its way to a shard that has watchers of it.
+#[derive(Clone, Debug)]
+pub struct NewGuard {
+    /// Its number.
+    pub epoch: PolicyEpoch,
+    /// Who decides; nobody where the scheme's guard does.
+    pub guard: Option<Arc<dyn Guard>>,
 }
 
 /// The newest state of a category.

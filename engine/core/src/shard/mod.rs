@@ -6,8 +6,9 @@
 
 mod counters;
 mod drain;
-mod expiry;
-mod home;
+pub(crate) mod expiry;
+mod gate;
+pub(crate) mod home;
 mod interest;
 mod link;
 pub(crate) mod message;
@@ -24,20 +25,24 @@ mod watcher;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 
 pub use counters::Counters;
 pub use drain::{Note, Outbox};
+use gate::Gates;
 use home::{Home, Homes, Reader};
 use link::Link;
 use message::Outcome;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
+pub use subscription::Explanation;
 use topic::{Topic, TopicPlaces, Topics};
 use walk::Walks;
 use watcher::{Group, Watcher};
 
 use crate::error::{Bound, Error, ShardError};
+use crate::guard::Guard;
 use crate::id::{PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
 use crate::store::{Arena, Backing, Heap, IdTable, Slab, SlabFull};
@@ -67,32 +72,23 @@ impl<B> ShardMemory for B where
 {
 }
 
-/// What a shard has to know about itself and its mesh.
-#[derive(Clone, Debug)]
-pub struct ShardConfig {
-    /// Which shard it is, from 0.
-    pub index: usize,
-    /// How many there are: 1 to [`SHARDS_MAX`].
-    pub shards: usize,
-    /// How many of them, from shard 0 on, presentities are at home on: all, unless some only watch.
-    pub homes: usize,
-    /// The restart epoch: higher than at any earlier start, so that stamps go on rising.
-    pub epoch: u16,
-    /// A secret for the tables, so that chosen ids cannot be made to collide.
-    pub seed: u64,
-    /// The bounds.
-    pub limits: Limits,
-    /// Bits of `seen`: 16. Less only makes its wrap come sooner, which is what simulations want; 6 at the least.
-    pub seen_bits: u8,
+/// What a fan-out has to know about itself and its mesh.
+pub(crate) struct FanOutConfig {
+    pub(crate) index: usize,
+    pub(crate) shards: usize,
+    pub(crate) homes: usize,
+    pub(crate) epoch: u16,
+    pub(crate) seed: u64,
+    pub(crate) limits: Limits,
+    pub(crate) seen_bits: u8,
+    /// Decides wherever a presentity has no policy of its own.
+    pub(crate) guard: Arc<dyn Guard>,
+    /// Views that it decides between.
+    pub(crate) views: u16,
 }
 
-impl ShardConfig {
-    /// A shard with the default limits.
-    #[must_use]
-    pub fn new(index: usize, shards: usize) -> Self {
-        Self { index, shards, homes: shards, epoch: 0, seed: 0, limits: Limits::default(), seen_bits: 16 }
-    }
-}
+/// Topics that there can be: more than may be asked for, since a change of policy spreads watchers over views.
+const TOPICS_MAX: u32 = (1 << 31) - 1;
 
 /// What a step did and what it left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -118,13 +114,15 @@ pub struct Footprint {
     pub retired: u64,
     /// What of `arenas` and `tables` topics take: their records, without subscriber lists.
     pub topics: u64,
+    /// What endpoints have published, without documents, and what is under way about policies.
+    pub presence: u64,
 }
 
 impl Footprint {
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.arenas + self.tables + self.documents + self.retired
+        self.arenas + self.tables + self.documents + self.retired + self.presence
     }
 }
 
@@ -143,8 +141,8 @@ pub struct Population {
     pub states: u64,
 }
 
-/// The fan-out state machine of one core.
-pub struct Shard<B: ShardMemory = Heap> {
+/// The fan-out state machine of one core, as far as it needs no meaning: [`crate::Shard`] adds that.
+pub struct FanOut<B: ShardMemory = Heap> {
     index: ShardIndex,
     shards: usize,
     home_shards: usize,
@@ -153,7 +151,8 @@ pub struct Shard<B: ShardMemory = Heap> {
     outboxes: Outboxes<B>,
     topics: Topics<B>,
     walks: Walks,
-    homes: Homes<B>,
+    pub(crate) gates: Gates,
+    pub(crate) homes: Homes<B>,
     links: Box<[Link]>,
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
@@ -162,16 +161,12 @@ pub struct Shard<B: ShardMemory = Heap> {
     calls: u32,
     /// Ready watchers whose lines were asked for and that were not drained yet.
     approached: usize,
-    counters: Counters,
+    pub(crate) counters: Counters,
 }
 
-impl<B: ShardMemory> Shard<B> {
-    /// A shard without watchers and without state. Takes hardly any memory until it is used.
-    ///
-    /// # Errors
-    /// A limit out of its range, or an index or number of shards that cannot be.
-    pub fn new(config: ShardConfig, backing: B) -> Result<Self, ShardError> {
-        let ShardConfig { index, shards, homes, epoch, seed, limits, seen_bits } = config;
+impl<B: ShardMemory> FanOut<B> {
+    pub(crate) fn new(config: FanOutConfig, backing: B) -> Result<Self, ShardError> {
+        let FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views } = config;
         limits.validate()?;
         if index >= shards || shards > SHARDS_MAX {
             return Err(ShardError::Index { index, shards });
@@ -201,15 +196,16 @@ impl<B: ShardMemory> Shard<B> {
                 seen: Seen::of_bits(seen_bits),
             },
             topics: Topics {
-                topics: Slab::new(backing.clone(), limits.topics),
+                topics: Slab::new(backing.clone(), TOPICS_MAX),
                 places: Arena::new(backing.clone()),
                 documents: Arena::new(Heap),
-                parts: Slab::new(Heap, limits.topics),
+                parts: Slab::new(Heap, TOPICS_MAX),
                 entries: Slab::new(backing.clone(), entry_runs),
                 table: IdTable::new(seed),
                 has_views: false,
             },
             walks: Walks::NONE,
+            gates: Gates::new(guard, views, seed),
             homes: Homes::new(&backing, epoch, seed),
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
             outcomes: VecDeque::new(),
@@ -220,25 +216,30 @@ impl<B: ShardMemory> Shard<B> {
         })
     }
 
-    /// Lets time pass, takes in what this shard has for itself, and goes on with the walks for up to `entries`.
-    ///
-    /// A `now` before an earlier one counts as that earlier one (C7).
-    pub fn step(&mut self, now: Tick, entries: usize) -> Work {
-        self.now = self.now.max(now);
-        let expiring = self.expire_due();
-        let more_for_self = self.take_own_messages();
-        let walk_entries = self.walk_step(entries);
-        Work {
-            walk_entries,
-            more: expiring || more_for_self || !self.walks.is_empty(),
-            deadline: self.homes.expiries.first().map(|(expires, _)| expires),
-        }
-    }
-
     /// The latest moment that the shard was told.
     #[must_use]
     pub fn now(&self) -> Tick {
         self.now
+    }
+
+    /// Lets time pass: a `now` before an earlier one counts as that earlier one (C7).
+    pub(crate) fn pass_time(&mut self, now: Tick) {
+        self.now = self.now.max(now);
+    }
+
+    /// Whether anything waits for the way from this shard to itself.
+    pub(crate) fn has_own_messages(&self) -> bool {
+        !self.links[self.index.index()].is_idle()
+    }
+
+    /// Whether walks or policies have more to do at once.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.walks.is_empty() || !self.gates.is_settled()
+    }
+
+    /// Puts an outcome where the embedder takes it from.
+    pub(crate) fn take_answer(&mut self, from: ShardIndex, ticket: Ticket, outcome: Outcome) {
+        self.outcomes.push_back((from, ticket, outcome));
     }
 
     /// Which shard this is.
@@ -271,9 +272,7 @@ impl<B: ShardMemory> Shard<B> {
         &self.counters
     }
 
-    /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.
-    #[must_use]
-    pub fn footprint(&self) -> Footprint {
+    pub(crate) fn footprint_of_records(&self) -> Footprint {
         let Outboxes { watchers, groups, runs, ready, .. } = &self.outboxes;
         Footprint {
             arenas: watchers.bytes()
@@ -281,11 +280,13 @@ impl<B: ShardMemory> Shard<B> {
                 + runs.bytes()
                 + ready.bytes()
                 + self.topics.bytes()
+                + self.gates.bytes()
                 + self.homes.bytes(),
-            tables: self.topics.table.bytes() + self.homes.tables_bytes(),
+            tables: self.topics.table.bytes() + self.gates.table_bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,
             topics: self.topics.record_bytes() + self.topics.table.bytes(),
+            presence: 0,
         }
     }
 
@@ -306,11 +307,10 @@ impl<B: ShardMemory> Shard<B> {
         }
     }
 
-    /// Whether there is nothing to do until something happens: nothing to walk, nobody ready, nothing owed to a
-    /// shard, no outcome waiting, no expiry due. Expiries may still be ahead.
-    #[must_use]
-    pub fn is_idle(&self) -> bool {
+    /// Whether there is nothing to walk, nobody to ask for again or to tell, nothing owed, no outcome, no expiry due.
+    pub(crate) fn is_at_rest(&self) -> bool {
         self.walks.is_empty()
+            && self.gates.is_settled()
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
             && self.links.iter().all(Link::is_idle)
@@ -318,7 +318,7 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     /// Ends states that are past their expiry, up to the limit; tells whether more are due.
-    fn expire_due(&mut self) -> bool {
+    pub(crate) fn expire_due(&mut self) -> bool {
         let mut left = self.limits.expiries_per_step as usize;
         while let Some((expires, view)) = self.homes.expiries.first() {
             if expires > self.now {
@@ -333,18 +333,6 @@ impl<B: ShardMemory> Shard<B> {
             }
         }
         false
-    }
-
-    /// The way from this shard to itself: the same messages, as many at a step as a ring would hold; tells whether
-    /// there are more.
-    fn take_own_messages(&mut self) -> bool {
-        for _ in 0..self.limits.link_slots {
-            match self.next_message(self.index) {
-                Some(message) => self.receive(self.index, message),
-                None => return false,
-            }
-        }
-        !self.links[self.index.index()].is_idle()
     }
 }
 

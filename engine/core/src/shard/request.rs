@@ -6,13 +6,13 @@
 
 use super::home::Change;
 use super::message::{Message, Outcome, Publication, Request, State};
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::error::{Bound, Error, Published, Refusal};
-use crate::id::{CATEGORIES, Category, PresentityId, ShardIndex, Tick, Ticket, View};
+use crate::id::{CATEGORIES, Category, PresentityId, ShardIndex, Stamp, Tick, Ticket, View};
 use crate::store::SlabFull;
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// Asks the presentity's home to make this its state. The outcome comes by [`Self::next_outcome`].
     ///
     /// # Errors
@@ -35,6 +35,12 @@ impl<B: ShardMemory> Shard<B> {
         self.ask(presentity, Request::Fetch { presentity, view })
     }
 
+    /// The stamp of a presentity's newest change, if it is at home here; that of nothing if it is not.
+    #[must_use]
+    pub fn stamp_at_home(&self, presentity: PresentityId) -> Stamp {
+        self.homes.stamp_of(presentity)
+    }
+
     /// How many requests may be asked of that home now.
     #[must_use]
     pub fn credits(&self, home: ShardIndex) -> u32 {
@@ -54,7 +60,7 @@ impl<B: ShardMemory> Shard<B> {
         Some((ticket, outcome))
     }
 
-    fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
+    pub(crate) fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
         let link = &mut self.links[presentity.partition().home(self.home_shards).index()];
         if link.credits == 0 {
             self.counters.busy += 1;
@@ -67,27 +73,17 @@ impl<B: ShardMemory> Shard<B> {
         Ok(ticket)
     }
 
-    pub(crate) fn serve(&mut self, from: ShardIndex, ticket: Ticket, request: Request) {
-        let outcome = match request {
-            Request::Publish(publication) => match self.serve_publish(publication) {
-                Ok(published) => Outcome::Published(published),
-                Err(refusal) => {
-                    self.counters.refused += 1;
-                    Outcome::Refused(refusal)
-                }
-            },
-            Request::Fetch { presentity, view } => Outcome::Fetched(self.serve_fetch(presentity, view)),
-        };
-        self.links[from.index()].answers.push_back(Message::Answer { ticket, outcome });
-    }
-
-    fn serve_publish(&mut self, publication: Publication) -> Result<Published, Refusal> {
+    /// Makes this the state, unless something is against it.
+    pub(crate) fn serve_publish(&mut self, publication: Publication) -> Result<Published, Refusal> {
         let Publication { presentity, view: name, category, document, expires } = publication;
         if document.is_some() && expires <= self.now {
             return Err(Refusal::Expired { expires, now: self.now });
         }
         if !self.takes_publications() {
             return Err(Refusal::Busy { retry_after_us: self.limits.retry_after_us });
+        }
+        if self.homes.find_home(presentity).is_some_and(|home| self.homes.is_composed(home)) {
+            return Err(Refusal::Composed);
         }
         let found = self.homes.find(presentity, name);
         let Some(bytes) = document else {
@@ -119,7 +115,7 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     /// The seam for composition: whatever the layer above composes for a view comes in here.
-    fn set_state(
+    pub(crate) fn set_state(
         &mut self,
         view: u32,
         category: Category,
@@ -140,9 +136,10 @@ impl<B: ShardMemory> Shard<B> {
         Ok(Published { stamp: self.homes.stamp(view), absorbed: !matches!(change, Change::Turn) })
     }
 
-    fn serve_fetch(&mut self, presentity: PresentityId, view: View) -> State {
-        let Some(view) = self.homes.find(presentity, view) else {
-            return State { stamp: self.homes.stamp_of(presentity), parts: [].into() };
+    /// Tells what the state is.
+    pub(crate) fn serve_fetch(&mut self, presentity: PresentityId, name: View) -> State {
+        let Some(view) = self.homes.find(presentity, name) else {
+            return State { view: name, stamp: self.homes.stamp_of(presentity), parts: [].into() };
         };
         self.expire_view(view);
         // Copied, so that the count of the home's document stays with the home.
@@ -153,7 +150,7 @@ impl<B: ShardMemory> Shard<B> {
                 Some((category, bytes::Bytes::copy_from_slice(document.as_slice())))
             })
             .collect();
-        let state = State { stamp: self.homes.stamp(view), parts };
+        let state = State { view: name, stamp: self.homes.stamp(view), parts };
         if self.homes.evict_if_empty(view) {
             self.counters.evicted += 1;
         }
@@ -162,6 +159,10 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Ends what is past its expiry in a view, each document a turn of its own, in order of expiry (C7).
     pub(crate) fn expire_view(&mut self, view: u32) -> usize {
+        if self.homes.views[view].is_composed {
+            // The layer above takes away what has expired; until then the topics know by themselves.
+            return 0;
+        }
         let mut ended = 0;
         while self.homes.views[view].expires <= self.now {
             let Some(category) = self.homes.first_to_expire(view) else { break };

@@ -4,29 +4,77 @@
 //! dirty is all that a new subscription needs for its first state (C4), and to lose its slot is all that an ended one
 //! needs to be silent (C5).
 
-use super::slot::{LANES, place};
+use super::gate::Gates;
+use super::slot::{LANES, SlotRun, place};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
-use super::{Shard, ShardMemory, full};
+use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
-use crate::id::{GroupId, PresentityId, SlotIndex, View};
+use crate::id::{GroupId, PolicyEpoch, PresentityId, SlotIndex, Stamp, View, WatcherId};
 use crate::store::NONE;
+
+/// What a group sees of a presentity, and why.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Explanation {
+    /// The view that it gets.
+    pub view: View,
+    /// The newest that this shard knows of the view.
+    pub stamp: Stamp,
+    /// Whether nobody is told the view now: the home has not said what it is, a policy is being applied, or it has
+    /// expired.
+    pub is_silent: bool,
+    /// Whether the group has been told anything in this view.
+    pub is_told: bool,
+    /// The rule that decided; none if it is what everybody else gets, or nobody was asked.
+    pub rule: Option<u32>,
+    /// The policy that decided; none if the group has no identity and said itself what it wants to see.
+    pub epoch: Option<PolicyEpoch>,
+}
 
 /// Presentities looked up together: their cache misses overlap instead of queueing.
 const BATCH: usize = 40;
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// Subscribes a group to presentities, thousands in one call, and tells how many it did not hold already.
     ///
     /// Each new subscription is told the current state first, or that there is none (C4). All or nothing: if there is
     /// not room for all, none is made. Costs about 0.2 us each in a large shard: four cache misses, overlapped.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group`, `topics` or
+    /// [`Error::NoSuchGroup`]; [`Error::HasIdentity`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group`, `topics` or
     /// `views_per_presentity`; [`Error::OutOfMemory`], after which some of the subscriptions may have been made.
     pub fn subscribe(&mut self, group: GroupId, view: View, presentities: &[PresentityId]) -> Result<usize, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         self.check_view(view)?;
-        self.reserve_subscriptions(index, view, presentities)?;
+        if self.gates.identity(index).is_some() {
+            return Err(Error::HasIdentity(group));
+        }
+        self.subscribe_in(index, presentities, |_, _| view)
+    }
+
+    /// Lets a group that has an identity watch presentities, each in the view that policy grants, and tells how many it
+    /// did not hold already.
+    ///
+    /// Whoever has to be asked first, or is refused, is told that: in [`View::PENDING`] or [`View::BLOCKED`], which show
+    /// nothing. A later change of policy moves the subscription, and what it is told next is the first of its new view.
+    /// Otherwise as [`Self::subscribe`].
+    ///
+    /// # Errors
+    /// [`Error::NoIdentity`], and those of [`Self::subscribe`].
+    pub fn watch(&mut self, group: GroupId, presentities: &[PresentityId]) -> Result<usize, Error> {
+        let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
+        let who = self.gates.identity(index).ok_or(Error::NoIdentity(group))?.clone();
+        // Where the presentity turns out to have a policy of its own, that comes with the first update, and this is
+        // looked at again before anything is shown.
+        self.subscribe_in(index, presentities, |gates, presentity| gates.decide(presentity, &who).0.view)
+    }
+
+    fn subscribe_in(
+        &mut self,
+        index: u32,
+        presentities: &[PresentityId],
+        view_of: impl Fn(&Gates, PresentityId) -> View,
+    ) -> Result<usize, Error> {
+        self.reserve_subscriptions(index, presentities, &view_of)?;
         // Whether the group holds a topic already is asked of the topic, whose line is at hand, once the group's own
         // topics were told of this call. With few to add to many, and while presentities have several views, it is
         // cheaper to look for them in the group.
@@ -34,8 +82,12 @@ impl<B: ShardMemory> Shard<B> {
         let call = if many && !self.topics.has_views { self.begin_call(index) } else { 0 };
         let mut fresh = 0;
         for batch in presentities.chunks(BATCH) {
-            let found = self.look_up(view, batch);
-            for (&topic, &presentity) in found.iter().zip(batch) {
+            let mut views = [View::PLAIN; BATCH];
+            for (view, &presentity) in views.iter_mut().zip(batch) {
+                *view = view_of(&self.gates, presentity);
+            }
+            let found = self.look_up(&views, batch);
+            for ((&topic, &presentity), view) in found.iter().zip(batch).zip(views) {
                 let is_held = match topic {
                     // It may have been new to this very batch, or be held in another view.
                     NONE => self.subscription_of(index, presentity).is_some(),
@@ -77,20 +129,32 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Moves a group's subscription to another view of the same presentity, and tells whether there was one to move.
     ///
-    /// This is what a change of policy does to a subscription. It is *unseen* in its new view and is told that
-    /// view's state as of a stamp no older than it was shown before (C1). The stamp may be the same: to raise it
-    /// with the policy is the policy's part.
+    /// For embedders that decide by themselves who sees what. The subscription is *unseen* in its new view and is told
+    /// that view's state as of a stamp no older than it was shown before (C1); it may be the same stamp.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`], [`Error::Limit`] at `topics` or `views_per_presentity`, [`Error::OutOfMemory`].
+    /// [`Error::NoSuchGroup`], [`Error::HasIdentity`], [`Error::Limit`] at `topics` or `views_per_presentity`,
+    /// [`Error::OutOfMemory`].
     pub fn move_subscription(&mut self, group: GroupId, presentity: PresentityId, view: View) -> Result<bool, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         self.check_view(view)?;
+        if self.gates.identity(index).is_some() {
+            return Err(Error::HasIdentity(group));
+        }
         let Some(slot) = self.subscription_of(index, presentity) else { return Ok(false) };
+        if self.topics.find(presentity, view).is_none() {
+            self.check_topics(1)?;
+        }
+        self.move_slot(slot, presentity, view)?;
+        Ok(true)
+    }
+
+    /// Moves a subscription to another view, if it is not in it already.
+    pub(crate) fn move_slot(&mut self, slot: u32, presentity: PresentityId, view: View) -> Result<(), Error> {
         let (run, lane) = place(slot);
         let from = self.outboxes.runs[run].topics[lane];
         if self.topics.topics[from].view == view {
-            return Ok(true);
+            return Ok(());
         }
         let to = self.topic_for(presentity, view)?;
         let entries = &mut self.topics.entries;
@@ -109,7 +173,7 @@ impl<B: ShardMemory> Shard<B> {
             // silent until it has answered.
             self.rejoin(to);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// A group's subscriptions: place, presentity and view.
@@ -134,21 +198,70 @@ impl<B: ShardMemory> Shard<B> {
         })
     }
 
+    /// Who watches a presentity on this shard: watcher, group, and the view that each gets.
+    pub fn watchers_of(&self, presentity: PresentityId) -> impl Iterator<Item = (WatcherId, GroupId, View)> + '_ {
+        let topics = self.topics.table.candidates(presentity);
+        topics.filter(move |&topic| self.topics.topics[topic].presentity == presentity).flat_map(move |topic| {
+            let view = self.topics.topics[topic].view;
+            self.topics.subscribers(topic).map(move |slot| {
+                let SlotRun { watcher, group, .. } = self.outboxes.runs[place(slot).0];
+                let generation = self.outboxes.watchers[watcher].generation;
+                let watcher = WatcherId { index: watcher, generation };
+                (watcher, GroupId { index: group, generation: self.outboxes.groups[group].generation }, view)
+            })
+        })
+    }
+
+    /// What a group sees of a presentity, and why; nothing if it does not watch it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`].
+    pub fn explain(&self, group: GroupId, presentity: PresentityId) -> Result<Option<Explanation>, Error> {
+        let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
+        let Some(slot) = self.subscription_of(index, presentity) else { return Ok(None) };
+        let (run, lane) = place(slot);
+        let record = &self.outboxes.runs[run];
+        let topic = &self.topics.topics[record.topics[lane]];
+        let decided = self.gates.identity(index).map(|who| self.gates.decide(presentity, who));
+        Ok(Some(Explanation {
+            view: topic.view,
+            stamp: topic.stamp,
+            is_silent: !topic.is_open(self.now),
+            is_told: record.fresh >> lane & 1 == 0,
+            rule: decided.and_then(|(verdict, _)| verdict.rule),
+            epoch: decided.map(|(_, epoch)| epoch),
+        }))
+    }
+
     /// Views are numbered below their limit, so that a presentity's views stay few whoever watches them.
     pub(crate) fn check_view(&self, view: View) -> Result<(), Error> {
         let limit = self.limits.views_per_presentity;
         if view.0 < limit { Ok(()) } else { Err(Error::Limit { bound: Bound::Views, limit: limit.into() }) }
     }
 
-    fn reserve_subscriptions(&mut self, group: u32, view: View, presentities: &[PresentityId]) -> Result<(), Error> {
+    /// Topics are bounded for those who ask for them. A change of policy may need more, and gets them: there are never
+    /// more topics than subscriptions.
+    fn check_topics(&self, more: usize) -> Result<(), Error> {
+        let limit = self.limits.topics;
+        if more as u64 + u64::from(self.topics.topics.live()) > u64::from(limit) {
+            return Err(Error::Limit { bound: Bound::Topics, limit: limit.into() });
+        }
+        Ok(())
+    }
+
+    fn reserve_subscriptions(
+        &mut self,
+        group: u32,
+        presentities: &[PresentityId],
+        view_of: &impl Fn(&Gates, PresentityId) -> View,
+    ) -> Result<(), Error> {
         let limit = self.limits.subscriptions_per_group;
         let held = self.outboxes.groups[group].len as usize;
         let (mut fresh, mut topics) = (presentities.len(), presentities.len());
         let free = |live: u32, limit: u32| (limit - live) as usize;
         let runs_free = free(self.outboxes.runs.live(), self.outboxes.runs.limit());
-        let is_roomy = held + fresh <= limit as usize
-            && topics <= free(self.topics.topics.live(), self.topics.topics.limit())
-            && fresh <= runs_free * LANES as usize;
+        let is_roomy =
+            held + fresh <= limit as usize && self.check_topics(topics).is_ok() && fresh <= runs_free * LANES as usize;
         let mut lanes_free = 0;
         if !is_roomy {
             // The quick count takes every one for new; near a limit it pays to count again.
@@ -156,17 +269,18 @@ impl<B: ShardMemory> Shard<B> {
             sorted.sort_unstable();
             sorted.dedup();
             fresh = sorted.iter().filter(|&&id| self.subscription_of(group, id).is_none()).count();
-            topics = sorted.iter().filter(|&&id| self.topics.find(id, view).is_none()).count();
+            topics = sorted.iter().filter(|&&id| self.topics.find(id, view_of(&self.gates, id)).is_none()).count();
             lanes_free = self.lanes_free(group);
         }
         if held + fresh > limit as usize {
             return Err(Error::Limit { bound: Bound::SubscriptionsPerGroup, limit: limit.into() });
         }
-        let (fresh, topics) = (fresh as u32, topics as u32);
         if fresh == 0 {
             return Ok(());
         }
-        self.topics.reserve(topics).map_err(|why| full(why, Bound::Topics, self.topics.topics.limit(), "topics"))?;
+        self.check_topics(topics)?;
+        let (fresh, topics) = (fresh as u32, topics as u32);
+        self.topics.reserve(topics).map_err(|why| full(why, Bound::Topics, self.limits.topics, "topics"))?;
         let limit = self.limits.subscriptions;
         let refuse = |why| full(why, Bound::Subscriptions, limit, "subscriptions");
         self.outboxes.runs.reserve(fresh.saturating_sub(lanes_free).div_ceil(LANES)).map_err(refuse)?;
@@ -206,13 +320,13 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Finds the topics of a batch, a step of the way for all of them at a time, so that the lines of each step come
     /// together: the table's, the topics', and those that the subscribers' numbers will be written to.
-    fn look_up(&self, view: View, batch: &[PresentityId]) -> [u32; BATCH] {
+    fn look_up(&self, views: &[View; BATCH], batch: &[PresentityId]) -> [u32; BATCH] {
         let mut found = [NONE; BATCH];
         for (found, &presentity) in found.iter_mut().zip(batch) {
             *found = self.topics.table.candidates(presentity).next().unwrap_or(NONE);
         }
         let mut heads = [NONE; BATCH];
-        for ((found, head), &presentity) in found.iter_mut().zip(&mut heads).zip(batch) {
+        for (((found, head), &presentity), &view) in found.iter_mut().zip(&mut heads).zip(batch).zip(views) {
             if *found != NONE {
                 let topic = &self.topics.topics[*found];
                 if topic.is(presentity, view) {
@@ -263,9 +377,8 @@ impl<B: ShardMemory> Shard<B> {
         if let Some(topic) = self.topics.find(presentity, view) {
             return Ok(topic);
         }
-        let topics = &mut self.topics;
-        let limit = topics.topics.limit();
-        let index = topics.create(presentity, view).map_err(|why| full(why, Bound::Topics, limit, "topics"))?;
+        let limit = self.limits.topics;
+        let index = self.topics.create(presentity, view).map_err(|why| full(why, Bound::Topics, limit, "topics"))?;
         self.owe_interest(index, OWES_JOIN);
         Ok(index)
     }
@@ -337,7 +450,7 @@ impl<B: ShardMemory> Shard<B> {
             self.owe_interest(topic, OWES_LEAVE);
         } else {
             // The home never heard of it: there is nothing to take back.
-            self.topics.free(topic);
+            self.free_topic(topic);
         }
     }
 }

@@ -27,6 +27,8 @@ pub(crate) const OWES_LEAVE: u8 = 1 << 3;
 pub(crate) const WALKS_SHORT: u8 = 1 << 4;
 /// A walk is under way and in the list of long ones.
 pub(crate) const WALKS_LONG: u8 = 1 << 5;
+/// A policy has come that is not applied to all its subscribers yet: the topic is silent.
+pub(crate) const CLOSED: u8 = 1 << 7;
 /// A walk is under way.
 pub(crate) const WALKS: u8 = WALKS_SHORT | WALKS_LONG;
 
@@ -58,7 +60,7 @@ pub struct Topic {
     pub(crate) state: u8,
     /// The category of all changes, while they were of one.
     pub(crate) category: u8,
-    /// The last bulk call whose group holds the topic; see `Shard::subscribe`.
+    /// The last bulk call whose group holds the topic; see `FanOut::subscribe`.
     pub(crate) held_in_call: u32,
 }
 
@@ -71,6 +73,11 @@ impl Topic {
 
     pub(crate) fn has(&self, flags: u8) -> bool {
         self.state & flags != 0
+    }
+
+    /// Whether it may be told: the home has said what it is, no policy waits to be applied, and it has not expired.
+    pub(crate) fn is_open(&self, now: Tick) -> bool {
+        self.state & (LIVE | CLOSED) == LIVE && self.expires > now
     }
 
     pub(crate) fn lives(&self) -> bool {

@@ -2,14 +2,14 @@
 
 use super::message::{Part, Parts, Update};
 use super::topic::{HEARD, LIVE};
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::id::ShardIndex;
 use crate::store::NONE;
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn take_update(&mut self, home: ShardIndex, update: Update) {
-        let Update { topic: index, generation, turn, whole, stamp, expires, history, parts } = update;
+        let Update { topic: index, generation, turn, whole, stamp, expires, history, mut parts } = update;
         let is_current = self.topics.topics.get(index).is_some_and(|topic| topic.generation == generation);
         if !is_current {
             // Meant for an earlier life of this topic, or for a join before its newest.
@@ -22,8 +22,13 @@ impl<B: ShardMemory> Shard<B> {
             return;
         }
         self.counters.updates_taken += 1;
+        if let Parts::Guarded(guarded) = parts {
+            let (guard, rest) = *guarded;
+            self.take_guard(index, guard);
+            parts = rest;
+        }
         let topic = &mut self.topics.topics[index];
-        let was_silent = !topic.has(LIVE) || topic.expires <= self.now;
+        let was_silent = !topic.is_open(self.now);
         // At its first word from the home the topic's own numbering stands where its subscribers expect it: each is
         // owed one state. From then on both numberings go in step, but for a jump of more than a lap: what is beyond
         // is counted at once, because `seen` could not tell it from less.
@@ -101,10 +106,11 @@ impl<B: ShardMemory> Shard<B> {
     }
 }
 
-fn each_part(parts: Parts, mut take: impl FnMut(Part)) {
+fn each_part<F: FnMut(Part)>(parts: Parts, mut take: F) {
     match parts {
         Parts::None => {}
         Parts::One(part) => take(part),
         Parts::Many(parts) => parts.into_iter().for_each(take),
+        Parts::Guarded(guarded) => each_part(guarded.1, take),
     }
 }

@@ -3,7 +3,8 @@
 use super::slot::{LANES, SlotRun, place};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::watcher::Standing;
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
+use crate::document::Document;
 use crate::error::Corrupt;
 use crate::store::NONE;
 
@@ -11,20 +12,18 @@ fn wrong<T>(rule: &'static str, index: impl Into<u64>) -> Result<T, Corrupt> {
     Err(Corrupt { rule, index: index.into() })
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// Turns that subscriptions are owed and were not told yet. Looks at every subscription.
     #[must_use]
     pub fn pending(&self) -> u64 {
         self.used_slots().map(|slot| u64::from(self.behind(slot))).sum()
     }
 
-    /// Checks every invariant that can be seen from inside one shard. Looks at everything several times.
-    ///
-    /// # Errors
-    /// The first rule that does not hold, and where.
-    pub fn verify(&self) -> Result<(), Corrupt> {
+    /// Checks every invariant of the fan-out; `published` are the documents that the layer above holds. Looks at everything several times.
+    pub(crate) fn verify_all<'a>(&'a self, published: impl Iterator<Item = &'a Document>) -> Result<(), Corrupt> {
         self.topics.verify()?;
-        self.homes.verify()?;
+        self.homes.verify(published)?;
+        self.verify_gates()?;
         let slots = self.verify_watchers()?;
         self.verify_slots(slots)?;
         self.verify_lists()?;
@@ -162,7 +161,7 @@ impl<B: ShardMemory> Shard<B> {
                     return wrong("a topic's subscriber looks at the topic", slot);
                 }
                 let is_dirty = self.outboxes.runs[run].dirty & 1 << lane != 0;
-                let may_rest = topic.has(WALKS) || !topic.has(LIVE) || topic.expires <= self.now;
+                let may_rest = topic.has(WALKS) || !topic.is_open(self.now);
                 if self.behind(slot) != 0 && !is_dirty && !may_rest {
                     return wrong("who is owed something is marked, or a walk is on its way", slot);
                 }

@@ -7,7 +7,7 @@
 
 use super::subscriber::{ENTRIES, ENTRY_STRIDE};
 use super::topic::{TopicPlaces, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
-use super::{Shard, ShardMemory};
+use super::{FanOut, ShardMemory};
 use crate::store::{List, NONE};
 
 /// Entries that a long walk may visit before the next long one has its turn.
@@ -29,7 +29,7 @@ impl Walks {
     }
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// A change has come: the walk has to pass every subscriber from here on, once.
     pub(crate) fn begin_or_extend_walk(&mut self, topic: u32) {
         let record = &mut self.topics.topics[topic];

@@ -3,12 +3,15 @@
 //! A watcher is one session, on the shard of its connection. A group is a part of its subscriptions with an identity
 //! and a filter of its own. Both ids carry a generation that is odd while the record lives.
 
+use alloc::sync::Arc;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::slot::{LANES, Outboxes, SlotRun};
-use super::{Shard, ShardMemory, full};
+use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{Categories, GroupId, WatcherId};
+use crate::identity::Identity;
 use crate::store::{Links, List, Record};
 
 /// Where a watcher stands in the order of the drain.
@@ -79,7 +82,7 @@ impl Record for Group {
     }
 }
 
-impl<B: ShardMemory> Shard<B> {
+impl<B: ShardMemory> FanOut<B> {
     /// Lets a session watch. The token comes back with every note of the watcher's.
     ///
     /// # Errors
@@ -124,9 +127,38 @@ impl<B: ShardMemory> Shard<B> {
     /// # Errors
     /// [`Error::NoSuchWatcher`], [`Error::Limit`] at [`crate::Limits::groups`], [`Error::OutOfMemory`].
     pub fn open_group(&mut self, watcher: WatcherId, token: u64, wants: Categories) -> Result<GroupId, Error> {
+        self.open_group_of(watcher, token, wants, None)
+    }
+
+    /// Opens a group for somebody, so that policy says what he may see: see [`Self::watch`]. Groups of one session may
+    /// share the identity.
+    ///
+    /// # Errors
+    /// As [`Self::open_group`].
+    pub fn open_group_for(
+        &mut self,
+        watcher: WatcherId,
+        token: u64,
+        wants: Categories,
+        who: Arc<Identity>,
+    ) -> Result<GroupId, Error> {
+        self.open_group_of(watcher, token, wants, Some(who))
+    }
+
+    fn open_group_of(
+        &mut self,
+        watcher: WatcherId,
+        token: u64,
+        wants: Categories,
+        who: Option<Arc<Identity>>,
+    ) -> Result<GroupId, Error> {
         let owner = self.watcher(watcher).ok_or(Error::NoSuchWatcher(watcher))?;
         let groups = &mut self.outboxes.groups;
         let index = groups.insert().map_err(|why| full(why, Bound::Groups, groups.limit(), "groups"))?;
+        if let Err(why) = self.gates.set_identity(index, who) {
+            groups.remove(index);
+            return Err(full(why, Bound::Groups, groups.limit(), "groups"));
+        }
         let record = &mut groups[index];
         *record = Group {
             token,
@@ -141,6 +173,12 @@ impl<B: ShardMemory> Shard<B> {
         let generation = record.generation;
         self.outboxes.watchers[owner].groups.push_back(groups, index, Group::links);
         Ok(GroupId { index, generation })
+    }
+
+    /// Who a group is, if it was opened for somebody.
+    #[must_use]
+    pub fn identity(&self, group: GroupId) -> Option<&Arc<Identity>> {
+        self.gates.identity(self.group(group)?)
     }
 
     /// Ends all subscriptions of a group and the group itself (C5).
@@ -176,6 +214,8 @@ impl<B: ShardMemory> Shard<B> {
         let owner = record.watcher;
         self.outboxes.watchers[owner].groups.remove(&mut self.outboxes.groups, group, Group::links);
         self.outboxes.groups.remove(group);
+        // To forget takes no memory.
+        let _ = self.gates.set_identity(group, None);
     }
 
     pub(crate) fn watcher(&self, id: WatcherId) -> Option<u32> {

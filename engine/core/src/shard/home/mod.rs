@@ -5,113 +5,19 @@
 //! the link has room. A home lives while it has a state or an interested shard; when it goes, its partition keeps the
 //! highest stamp that went, and a new home starts above it.
 
+mod record;
+mod verify;
+
 use alloc::boxed::Box;
 use alloc::vec;
 
-use bytemuck::{Pod, Zeroable};
-
 use super::ShardMemory;
 use super::expiry::Expiries;
-use crate::document::Document;
-use crate::error::Corrupt;
-use crate::id::{CATEGORIES, Category, PARTITIONS, PresentityId, Stamp, Tick, View};
-use crate::store::{Heap, IdTable, Links, NONE, Record, Slab, SlabFull};
-
-/// A presentity at home: 24 bytes.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-pub struct Home {
-    pub(crate) presentity: u64,
-    /// The stamp of its newest change.
-    pub(crate) stamp: u64,
-    /// Its views, chained.
-    pub(crate) views: u32,
-    pub(crate) spare: u32,
-}
-
-impl Record for Home {
-    fn chain(&mut self) -> &mut u32 {
-        &mut self.views
-    }
-}
-
-/// One rendering of a presentity's state: 48 bytes.
-#[derive(Debug, Default)]
-pub(crate) struct HomeView {
-    /// The earliest expiry among the documents.
-    pub(crate) expires: Tick,
-    /// The document, while all changes were of one category; else they lie in `parts`.
-    pub(crate) document: Option<Document>,
-    pub(crate) home: u32,
-    pub(crate) turn: u32,
-    /// The interested shards, chained.
-    pub(crate) readers: u32,
-    pub(crate) next: u32,
-    /// Where the view stands among the expiries.
-    pub(crate) expiry_place: u32,
-    pub(crate) parts: u32,
-    pub(crate) view: View,
-    pub(crate) category: u8,
-    /// How many documents there are.
-    pub(crate) documents: u8,
-}
-
-impl Record for HomeView {
-    fn chain(&mut self) -> &mut u32 {
-        &mut self.next
-    }
-}
-
-/// The documents of a view with several categories.
-#[derive(Debug, Default)]
-pub(crate) struct HomeParts {
-    pub(crate) documents: [Option<Document>; CATEGORIES],
-    pub(crate) expires: [Tick; CATEGORIES],
-    pub(crate) turns: [u32; CATEGORIES],
-    pub(crate) history: u64,
-    /// The categories that ever changed, as a set's bits.
-    pub(crate) known: u8,
-    chain: u32,
-}
-
-impl Record for HomeParts {
-    fn chain(&mut self) -> &mut u32 {
-        &mut self.chain
-    }
-}
-
-/// A shard's interest in a view, and what it is owed: 32 bytes.
-#[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
-pub struct Reader {
-    pub(crate) view: u32,
-    /// The topic there, and its generation when it joined.
-    pub(crate) topic: u32,
-    pub(crate) generation: u32,
-    /// The turn that was sent last.
-    pub(crate) sent_turn: u32,
-    /// The view's next reader.
-    pub(crate) next: u32,
-    /// In the link's list of readers that are owed something.
-    pub(crate) owed_links: Links,
-    pub(crate) shard: u8,
-    pub(crate) is_owed: u8,
-    /// Nothing was sent since its join: it gets all there is.
-    pub(crate) wants_whole: u8,
-    pub(crate) spare: u8,
-}
-
-impl Reader {
-    pub(crate) fn owed_links(&mut self) -> &mut Links {
-        &mut self.owed_links
-    }
-}
-
-impl Record for Reader {
-    fn chain(&mut self) -> &mut u32 {
-        &mut self.next
-    }
-}
+use crate::document::{Document, Released};
+use crate::id::{Category, PARTITIONS, PolicyEpoch, PresentityId, Stamp, Tick, View};
+use crate::store::{Heap, IdTable, NONE, Slab, SlabFull};
+pub(crate) use record::{Home, Reader};
+pub(crate) use record::{HomeParts, HomeView, Ward};
 
 /// What became of a new state.
 pub(crate) enum Change {
@@ -129,6 +35,7 @@ pub(crate) struct Homes<B: ShardMemory> {
     pub(crate) views: Slab<HomeView, Heap>,
     pub(crate) parts: Slab<HomeParts, Heap>,
     pub(crate) readers: Slab<Reader, B>,
+    pub(crate) wards: Slab<Ward, Heap>,
     table: IdTable,
     pub(crate) expiries: Expiries,
     /// By partition, the highest stamp of a home that is gone.
@@ -150,6 +57,7 @@ impl<B: ShardMemory> Homes<B> {
             views: Slab::new(Heap, limit),
             parts: Slab::new(Heap, limit),
             readers: Slab::new(backing.clone(), limit),
+            wards: Slab::new(Heap, limit),
             table: IdTable::new(seed),
             expiries: Expiries::default(),
             floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
@@ -168,7 +76,7 @@ impl<B: ShardMemory> Homes<B> {
         (index != NONE).then_some(index)
     }
 
-    fn find_home(&self, presentity: PresentityId) -> Option<u32> {
+    pub(crate) fn find_home(&self, presentity: PresentityId) -> Option<u32> {
         self.table.find(presentity, |index| self.homes[index].presentity == presentity.get())
     }
 
@@ -191,10 +99,7 @@ impl<B: ShardMemory> Homes<B> {
             return Ok(index);
         }
         self.views.reserve(1)?;
-        let home = match self.find_home(presentity) {
-            Some(home) => home,
-            None => self.create_home(presentity)?,
-        };
+        let home = self.home_for(presentity)?;
         let index = self.views.insert()?;
         self.views[index] = HomeView {
             expires: Tick::NEVER,
@@ -211,7 +116,11 @@ impl<B: ShardMemory> Homes<B> {
         Ok(index)
     }
 
-    fn create_home(&mut self, presentity: PresentityId) -> Result<u32, SlabFull> {
+    /// The home, made if it is new.
+    pub(crate) fn home_for(&mut self, presentity: PresentityId) -> Result<u32, SlabFull> {
+        if let Some(home) = self.find_home(presentity) {
+            return Ok(home);
+        }
         let home = self.homes.insert()?;
         let homes = &self.homes;
         let entered = self.table.insert(presentity, home, |index| PresentityId::new(homes[index].presentity));
@@ -220,7 +129,7 @@ impl<B: ShardMemory> Homes<B> {
             return Err(SlabFull::Memory);
         }
         let floor = self.floors[presentity.partition().index()];
-        self.homes[home] = Home { presentity: presentity.get(), stamp: floor.to_bits(), views: NONE, spare: 0 };
+        self.homes[home] = Home { presentity: presentity.get(), stamp: floor.to_bits(), views: NONE, ward: NONE };
         Ok(home)
     }
 
@@ -245,15 +154,69 @@ impl<B: ShardMemory> Homes<B> {
             self.views[before].next = next;
         }
         self.views.remove(view);
+        self.evict_home_if_empty(home);
+        true
+    }
+
+    /// Forgets a home that has neither a view nor a ward.
+    pub(crate) fn evict_home_if_empty(&mut self, home: u32) {
         let record = &self.homes[home];
-        if record.views == NONE {
+        if record.views == NONE && record.ward == NONE {
             let presentity = PresentityId::new(record.presentity);
             let floor = &mut self.floors[presentity.partition().index()];
             *floor = (*floor).max(Stamp::from_bits(record.stamp));
             self.table.remove(presentity, home);
             self.homes.remove(home);
         }
-        true
+    }
+
+    /// The views of a home.
+    pub(crate) fn views_of(&self, home: u32) -> impl Iterator<Item = u32> + '_ {
+        core::iter::successors(named(self.homes[home].views), |&view| named(self.views[view].next))
+    }
+
+    /// The readers of a view.
+    pub(crate) fn readers_of(&self, view: u32) -> impl Iterator<Item = u32> + '_ {
+        core::iter::successors(named(self.views[view].readers), |&reader| named(self.readers[reader].next))
+    }
+
+    /// Raises the presentity's stamp without a change of any view.
+    pub(crate) fn raise_stamp(&mut self, home: u32) {
+        let home = &mut self.homes[home];
+        home.stamp = Stamp::from_bits(home.stamp).next().to_bits();
+    }
+
+    /// The ward of a home, made if it is new.
+    pub(crate) fn ward_for(&mut self, presentity: PresentityId) -> Result<u32, SlabFull> {
+        self.wards.reserve(1)?;
+        let home = self.home_for(presentity)?;
+        if self.homes[home].ward == NONE {
+            let ward = self.wards.insert()?;
+            self.wards[ward] = Ward { home, ..Ward::default() };
+            self.homes[home].ward = ward;
+        }
+        Ok(self.homes[home].ward)
+    }
+
+    /// Whether the layer above composes a home's views.
+    pub(crate) fn is_composed(&self, home: u32) -> bool {
+        let ward = self.homes[home].ward;
+        ward != NONE && self.wards[ward].is_composed
+    }
+
+    /// Whether the view's presentity ever had a policy of its own.
+    pub(crate) fn has_policy(&self, view: u32) -> bool {
+        let ward = self.homes[self.views[view].home].ward;
+        ward != NONE && self.wards[ward].epoch != PolicyEpoch::default()
+    }
+
+    /// Lets go of a ward, and of its home if it was there for nothing else.
+    pub(crate) fn remove_ward(&mut self, ward: u32) {
+        let home = self.wards[ward].home;
+        self.wards[ward].guard = None;
+        self.wards.remove(ward);
+        self.homes[home].ward = NONE;
+        self.evict_home_if_empty(home);
     }
 
     /// A category's document.
@@ -288,7 +251,9 @@ impl<B: ShardMemory> Homes<B> {
             home.stamp = Stamp::from_bits(home.stamp).next().to_bits();
             let had_state = record.documents != 0;
             if let Some(document) = &document {
-                self.documents_bytes += document.weight();
+                if document.hold() {
+                    self.documents_bytes += document.weight();
+                }
                 record.documents += 1;
             }
             let replaced = match record.parts {
@@ -334,9 +299,11 @@ impl<B: ShardMemory> Homes<B> {
         let index = self.parts.insert()?;
         let parts = &mut self.parts[index];
         let only = usize::from(record.category);
-        *parts = HomeParts { expires: [Tick::NEVER; CATEGORIES], known: 1 << only, ..HomeParts::default() };
+        *parts = HomeParts { known: 1 << only, ..HomeParts::default() };
         parts.documents[only] = record.document.take();
-        parts.expires[only] = record.expires;
+        if record.expires != Tick::NEVER && !record.is_composed {
+            parts.expires_mut()[only] = record.expires;
+        }
         parts.turns[only] = record.turn;
         parts.history = u64::from(record.category) * 0x1111_1111_1111_1111;
         record.parts = index;
@@ -345,13 +312,20 @@ impl<B: ShardMemory> Homes<B> {
 
     fn set_expiry(&mut self, view: u32, category: Category, expires: Tick) {
         let record = &mut self.views[view];
+        if record.is_composed {
+            return;
+        }
         let earliest = match record.parts {
             NONE if record.category == category.number() => expires,
             NONE => return,
             parts => {
                 let parts = &mut self.parts[parts];
-                parts.expires[category.index()] = expires;
-                parts.expires.iter().copied().min().unwrap_or(Tick::NEVER)
+                if parts.expires.is_none() && expires == Tick::NEVER {
+                    return;
+                }
+                let each = parts.expires_mut();
+                each[category.index()] = expires;
+                each.iter().copied().min().unwrap_or(Tick::NEVER)
             }
         };
         if earliest != record.expires {
@@ -360,24 +334,42 @@ impl<B: ShardMemory> Homes<B> {
         }
     }
 
+    /// Says until when the documents of a composed view hold; tells whether that is new.
+    pub(crate) fn set_composed_expiry(&mut self, view: u32, expires: Tick) -> bool {
+        let record = &mut self.views[view];
+        let is_new = record.expires != expires;
+        record.expires = expires;
+        is_new
+    }
+
     /// The category whose document expires first, with its expiry.
     pub(crate) fn first_to_expire(&self, view: u32) -> Option<Category> {
         let record = &self.views[view];
         match record.parts {
             NONE => Category::new(record.category),
             parts => {
-                let expires = &self.parts[parts].expires;
-                (0..CATEGORIES as u8).filter_map(Category::new).min_by_key(|category| expires[category.index()])
+                let expires = self.parts[parts].expires.as_ref()?;
+                Category::all().min_by_key(|category| expires[category.index()])
             }
         }
     }
 
-    fn retire(&mut self, document: Document) {
-        let weight = document.weight();
-        self.documents_bytes -= weight;
-        if document.retire() {
-            self.retired_bytes += weight;
+    /// Holds a document that is no view's state yet.
+    pub(crate) fn hold(&mut self, document: &Document) {
+        if document.hold() {
+            self.documents_bytes += document.weight();
         }
+    }
+
+    /// Lets go of a document that was a record's.
+    pub(crate) fn retire(&mut self, document: Document) {
+        let weight = document.weight();
+        match document.release() {
+            Released::Held => return,
+            Released::Freed => {}
+            Released::Lent => self.retired_bytes += weight,
+        }
+        self.documents_bytes -= weight;
     }
 
     /// Takes back a count that was lent to a topic.
@@ -389,77 +381,19 @@ impl<B: ShardMemory> Homes<B> {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.homes.bytes() + self.views.bytes() + self.parts.bytes() + self.readers.bytes() + self.expiries.bytes()
+        self.homes.bytes()
+            + self.views.bytes()
+            + self.parts.bytes()
+            + self.readers.bytes()
+            + self.wards.bytes()
+            + self.expiries.bytes()
     }
 
     pub(crate) fn tables_bytes(&self) -> u64 {
         self.table.bytes() + (self.floors.len() * size_of::<Stamp>()) as u64
     }
+}
 
-    pub(crate) fn verify(&self) -> Result<(), Corrupt> {
-        let mut views_seen = 0u32;
-        let mut readers_seen = 0u32;
-        let (mut states, mut bytes) = (0u32, 0u64);
-        for home in 0..self.homes.ever() {
-            let record = &self.homes[home];
-            // A freed record's id may be any; only one that is found under it is in use.
-            if self.find_home(PresentityId::new(record.presentity)) != Some(home) {
-                continue;
-            }
-            let mut view = record.views;
-            while view != NONE {
-                views_seen += 1;
-                let (readers, documents, weight) = self.verify_view(view, home)?;
-                readers_seen += readers;
-                states += u32::from(documents != 0);
-                bytes += weight;
-                view = self.views[view].next;
-            }
-        }
-        let counts = [
-            ("each view belongs to a home", views_seen, self.views.live()),
-            ("each reader belongs to a view", readers_seen, self.readers.live()),
-            ("states are counted", states, self.states),
-        ];
-        for (rule, found, counted) in counts {
-            if found != counted {
-                return Err(Corrupt { rule, index: found.into() });
-            }
-        }
-        if bytes != self.documents_bytes {
-            return Err(Corrupt { rule: "the documents weigh what is counted", index: bytes });
-        }
-        self.expiries.verify(&self.views)
-    }
-
-    fn verify_view(&self, view: u32, home: u32) -> Result<(u32, u8, u64), Corrupt> {
-        let record = &self.views[view];
-        let wrong = |rule| Err(Corrupt { rule, index: view.into() });
-        if record.home != home {
-            return wrong("a view names its home");
-        }
-        let documents: (u8, u64) = (0..CATEGORIES as u8)
-            .filter_map(Category::new)
-            .filter_map(|category| self.document(view, category))
-            .fold((0, 0), |(count, weight), document| (count + 1, weight + document.weight()));
-        if documents.0 != record.documents {
-            return wrong("a view counts its documents");
-        }
-        if record.documents == 0 && record.readers == NONE {
-            return wrong("a view has a state or a reader");
-        }
-        let mut readers = 0;
-        let mut reader = record.readers;
-        while reader != NONE {
-            readers += 1;
-            if self.readers[reader].view != view {
-                return wrong("a reader names its view");
-            }
-            if self.readers[reader].is_owed == 0 && self.readers[reader].sent_turn != record.turn {
-                return wrong("a reader that is not owed was sent the newest turn");
-            }
-            reader = self.readers[reader].next;
-        }
-        Ok((readers, documents.0, documents.1))
-    }
+fn named(index: u32) -> Option<u32> {
+    (index != NONE).then_some(index)
 }

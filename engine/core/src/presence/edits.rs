@@ -1,0 +1,120 @@
+//! Changes of policy under way: who has still to apply which, and whose ticket waits for it.
+//!
+//! A change is accepted at once and answered when every shard that listened then has said that it is applied, or that it
+//! listens no more. Invariant: each change here waits for at least one shard, and has a deadline.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::ops::RangeInclusive;
+
+use super::Shard;
+use super::stream::Audited;
+use crate::id::{PolicyEpoch, PresentityId, ShardIndex, ShardSet, Tick, Ticket};
+use crate::shard::ShardMemory;
+use crate::shard::message::Outcome;
+
+/// A change that some shard has still to apply.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Edit {
+    asker: ShardIndex,
+    ticket: Ticket,
+    waits_for: ShardSet,
+}
+
+type Key = (PresentityId, PolicyEpoch);
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Edits {
+    pub(crate) under_way: BTreeMap<Key, Edit>,
+    /// In order of acceptance, which is that of the deadlines; those that have ended are passed over.
+    pub(crate) deadlines: VecDeque<(Tick, Key)>,
+}
+
+impl Edits {
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.under_way.len() * size_of::<(Key, Edit)>() + self.deadlines.capacity() * size_of::<(Tick, Key)>()) as u64
+    }
+
+    pub(crate) fn is_under_way(&self, presentity: PresentityId) -> bool {
+        self.under_way.range(keys_of(presentity)).next().is_some()
+    }
+
+    /// The changes of a presentity's policy.
+    fn of_mut(&mut self, presentity: PresentityId) -> impl Iterator<Item = (&Key, &mut Edit)> {
+        self.under_way.range_mut(keys_of(presentity))
+    }
+
+    pub(crate) fn first_deadline(&self) -> Option<Tick> {
+        self.deadlines.front().map(|(deadline, _)| *deadline)
+    }
+}
+
+fn keys_of(presentity: PresentityId) -> RangeInclusive<Key> {
+    (presentity, PolicyEpoch(0))..=(presentity, PolicyEpoch(u32::MAX))
+}
+
+impl<B: ShardMemory> Shard<B> {
+    /// Lets a ticket wait until these shards have applied the newest policy; answers at once if there is none.
+    pub(crate) fn await_applied(&mut self, ward: u32, asker: ShardIndex, ticket: Ticket, waits_for: ShardSet) {
+        let presentity = self.presentity_of(ward);
+        let epoch = self.fan.homes.wards[ward].epoch;
+        let key = (presentity, epoch);
+        // A change that is not applied yet is superseded: its ticket waits for this one now.
+        for (_, earlier) in self.desk.edits.of_mut(presentity) {
+            earlier.waits_for = waits_for;
+        }
+        self.desk.edits.under_way.insert(key, Edit { asker, ticket, waits_for });
+        if waits_for.is_empty() {
+            let ended: Vec<Key> = self.desk.edits.of_mut(presentity).map(|(key, _)| *key).collect();
+            ended.into_iter().for_each(|key| self.end_edit(key));
+            return;
+        }
+        let deadline = self.fan.now().after_micros(self.fan.limits().policy_apply_us);
+        self.desk.edits.deadlines.push_back((deadline, key));
+    }
+
+    /// A shard lets nobody see what this policy denies.
+    pub(crate) fn take_applied(&mut self, from: ShardIndex, presentity: PresentityId, epoch: PolicyEpoch) {
+        let newest = self.ward_of(presentity).map(|ward| self.fan.homes.wards[ward].epoch);
+        if newest != Some(epoch) {
+            // A later one was accepted meanwhile, and every ticket waits for that.
+            return;
+        }
+        let mut ended = Vec::new();
+        for (key, edit) in self.desk.edits.of_mut(presentity) {
+            edit.waits_for.remove(from);
+            if edit.waits_for.is_empty() {
+                ended.push(*key);
+            }
+        }
+        for key in ended {
+            self.end_edit(key);
+        }
+    }
+
+    fn end_edit(&mut self, key: Key) {
+        let Some(edit) = self.desk.edits.under_way.remove(&key) else { return };
+        let Some(ward) = self.ward_of(key.0) else { return };
+        self.audit(ward, Audited::Applied);
+        let epoch = self.fan.homes.wards[ward].epoch;
+        self.fan.answer(edit.asker, edit.ticket, Outcome::PolicyApplied { epoch });
+    }
+
+    /// Answers those whose time is up.
+    pub(crate) fn end_overdue_edits(&mut self) {
+        while let Some(&(deadline, key)) = self.desk.edits.deadlines.front() {
+            let is_over = !self.desk.edits.under_way.contains_key(&key);
+            if !is_over && deadline > self.fan.now() {
+                return;
+            }
+            self.desk.edits.deadlines.pop_front();
+            let Some(edit) = self.desk.edits.under_way.remove(&key) else { continue };
+            let epoch = self.ward_of(key.0).map_or(key.1, |ward| {
+                self.audit(ward, Audited::Incomplete { shards: edit.waits_for });
+                self.fan.homes.wards[ward].epoch
+            });
+            self.fan.answer(edit.asker, edit.ticket, Outcome::Incomplete { epoch, shards: edit.waits_for });
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Publications of endpoints, served at the home (RFC 3903, RFC 4827).
+//!
+//! Every check comes before the first change, so a publication that is refused has changed nothing.
+
+use alloc::vec::Vec;
+
+use super::Shard;
+use super::desk::{Endpoint, Part, Presence};
+use crate::document::Document;
+use crate::error::{Accepted, Bound, Refusal};
+use crate::id::{Category, EndpointId, EntityTag, Stamp, Tick};
+use crate::publication::{EndpointPublication, PartEdit};
+use crate::shard::ShardMemory;
+use crate::status::{AvailabilityClass, Status};
+use crate::store::NONE;
+
+/// In how many seconds claims are counted together.
+const CLAIMS_WINDOW_S: u32 = 180;
+
+impl<B: ShardMemory> Shard<B> {
+    pub(crate) fn serve_endpoint(&mut self, publication: EndpointPublication) -> Result<Accepted, Refusal> {
+        let presentity = publication.presentity;
+        if let Some(ward) = self.ward_of(presentity) {
+            // What has expired is not there to be refreshed, changed or matched.
+            self.expire_presence(ward);
+        }
+        if !self.fan.takes_publications() {
+            return Err(Refusal::Busy { retry_after_us: self.fan.limits().retry_after_us });
+        }
+        let ward = self.ward_of(presentity);
+        let nothing = Presence::default();
+        let record = ward.map_or(&nothing, |ward| &self.desk.presences[ward]);
+        let found = record.find(publication.endpoint);
+        check_condition(&publication, record, found)?;
+        if publication.lifetime_us == 0 {
+            return Ok(self.remove_endpoint(&publication, ward.zip(found)));
+        }
+        let expires = self.check_new(&publication, record, found)?;
+        let documents = self.check_documents(&publication, ward)?;
+
+        // From here on nothing is refused.
+        let ward = self.ward_for(presentity)?;
+        self.fan.homes.wards[ward].is_composed = true;
+        let tag = self.desk.next_tag();
+        self.write_endpoint(ward, &publication, tag, expires, documents);
+        self.count_claim(ward, publication.endpoint);
+        let absorbed = !self.recompose(ward);
+        self.fan.counters.composed += 1;
+        Ok(Accepted { tag, expires, stamp: self.stamp_of_ward(ward), absorbed })
+    }
+
+    /// What would stand in the way of the publication as such; its expiry if nothing does.
+    fn check_new(
+        &self,
+        publication: &EndpointPublication,
+        record: &Presence,
+        found: Option<usize>,
+    ) -> Result<Tick, Refusal> {
+        let limits = self.fan.limits();
+        let is_hard = publication.endpoint == EndpointId::HARD;
+        if !is_hard && publication.lifetime_us < limits.lifetime_us_min {
+            return Err(Refusal::TooBrief { least_us: limits.lifetime_us_min });
+        }
+        for PartEdit { category, version, .. } in &publication.parts {
+            let current = found.and_then(|found| record.part(found, *category)).map_or(0, |part| part.version);
+            if version.is_some_and(|version| version != current) {
+                return Err(Refusal::StaleVersion { category: *category, current });
+            }
+        }
+        if found.is_none() && publication.status.is_none() && !is_hard {
+            return Err(Refusal::NoSuchEndpoint(publication.endpoint));
+        }
+        let devices = record.devices().count();
+        if found.is_none() && !is_hard && devices >= usize::from(limits.endpoints_per_presentity) {
+            let limit = limits.endpoints_per_presentity.into();
+            return Err(Refusal::Limit { bound: Bound::Endpoints, limit });
+        }
+        if let Some(home) = self.fan.homes.find_home(publication.presentity) {
+            let is_set = |view: u32| self.fan.homes.views[view].documents != 0;
+            if !self.fan.homes.is_composed(home) && self.fan.homes.views_of(home).any(is_set) {
+                return Err(Refusal::SetDirectly);
+            }
+        }
+        let lifetime_us = publication.lifetime_us.min(limits.lifetime_us_max);
+        Ok(if is_hard { Tick::NEVER } else { self.fan.now().after_micros(lifetime_us) })
+    }
+
+    /// Room and memory for the documents, each of which may be rendered once in every view.
+    fn check_documents(
+        &self,
+        publication: &EndpointPublication,
+        ward: Option<u32>,
+    ) -> Result<Vec<Option<Document>>, Refusal> {
+        let limits = self.fan.limits();
+        if ward.is_none() && self.fan.homes.wards.live() >= limits.presentities {
+            return Err(Refusal::Limit { bound: Bound::Presentities, limit: limits.presentities.into() });
+        }
+        let documents = publication.parts.iter().map(|part| {
+            let made = part.document.as_ref().map(|bytes| Document::try_new(bytes).ok_or(Refusal::OutOfMemory));
+            made.transpose()
+        });
+        let documents = documents.collect::<Result<Vec<_>, _>>()?;
+        let weight: u64 = documents.iter().flatten().map(Document::weight).sum();
+        let views = self.fan.homes.find_home(publication.presentity);
+        let views = views.map_or(0, |home| self.fan.homes.views_of(home).count() as u64);
+        if self.fan.homes.documents_bytes + weight * (1 + views) > limits.documents_bytes {
+            return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit: limits.documents_bytes });
+        }
+        Ok(documents)
+    }
+
+    fn write_endpoint(
+        &mut self,
+        ward: u32,
+        publication: &EndpointPublication,
+        tag: EntityTag,
+        expires: Tick,
+        documents: Vec<Option<Document>>,
+    ) {
+        let mut released = Vec::new();
+        for document in documents.iter().flatten() {
+            self.fan.homes.hold(document);
+        }
+        self.desk.edit(ward, |record| {
+            let mut endpoints = core::mem::take(&mut record.endpoints).into_vec();
+            let mut parts = core::mem::take(&mut record.parts).into_vec();
+            let place = endpoints.iter().position(|it| it.id == publication.endpoint).unwrap_or_else(|| {
+                endpoints.push(Endpoint {
+                    id: publication.endpoint,
+                    tag,
+                    expires,
+                    active_at: Tick::ZERO,
+                    status: Status::OFFLINE,
+                    claims_since_s: 0,
+                    claims: 0,
+                    priority: 0,
+                    has_status: false,
+                });
+                endpoints.len() - 1
+            });
+            let endpoint = &mut endpoints[place];
+            (endpoint.tag, endpoint.expires) = (tag, expires);
+            if let Some(status) = publication.status {
+                (endpoint.status, endpoint.has_status) = (status, true);
+                endpoint.priority = publication.priority;
+                endpoint.active_at = endpoint.active_at.max(publication.active_at);
+                if publication.condition.is_none() && publication.endpoint != EndpointId::HARD {
+                    // A publication of its own and not a change of the last one: what that said is gone.
+                    let mine = parts.iter_mut().filter(|part| usize::from(part.endpoint) == place);
+                    released.extend(mine.filter_map(|part| part.document.take()));
+                }
+            }
+            for (edit, document) in publication.parts.iter().zip(documents) {
+                let same = |part: &&mut Part| usize::from(part.endpoint) == place && part.category == edit.category;
+                if let Some(part) = parts.iter_mut().find(same) {
+                    part.version += 1;
+                    released.extend(core::mem::replace(&mut part.document, document));
+                } else if document.is_some() {
+                    parts.push(Part { document, version: 1, endpoint: place as u8, category: edit.category });
+                }
+            }
+            (record.endpoints, record.parts) = (endpoints.into(), parts.into());
+        });
+        self.release(released);
+        self.reckon_expiry(ward);
+    }
+
+    /// Takes an endpoint's publication away.
+    fn remove_endpoint(&mut self, publication: &EndpointPublication, at: Option<(u32, usize)>) -> Accepted {
+        let tag = self.desk.next_tag();
+        let Some((ward, place)) = at else {
+            // To take away what is not there changes nothing, and makes no record.
+            let stamp = self.fan.homes.stamp_of(publication.presentity);
+            return Accepted { tag, expires: self.fan.now(), stamp, absorbed: true };
+        };
+        self.drop_endpoints(ward, |index, _| index == place);
+        let absorbed = !self.recompose(ward);
+        self.fan.counters.composed += 1;
+        let accepted = Accepted { tag, expires: self.fan.now(), stamp: self.stamp_of_ward(ward), absorbed };
+        self.forget_if_empty(ward);
+        accepted
+    }
+
+    /// Takes those endpoints away that `is_gone` says are, with their documents.
+    pub(crate) fn drop_endpoints(&mut self, ward: u32, is_gone: impl Fn(usize, &Endpoint) -> bool) {
+        let mut released = Vec::new();
+        let now = self.fan.now();
+        self.desk.edit(ward, |record| {
+            let had_devices = record.devices().next().is_some();
+            // A device that expired was last known to be there when it did, however late that is noticed.
+            let last_seen = record.devices().map(|it| it.expires.min(now)).max().unwrap_or(now);
+            // By old place: the new one.
+            let mut places = Vec::new();
+            let mut kept = 0;
+            for (index, endpoint) in record.endpoints.iter().enumerate() {
+                let stays = !is_gone(index, endpoint);
+                places.push(stays.then_some(kept));
+                kept += u8::from(stays);
+            }
+            let parts = core::mem::take(&mut record.parts).into_vec().into_iter();
+            let kept_parts = parts.filter_map(|mut part| match places[usize::from(part.endpoint)] {
+                Some(place) => {
+                    part.endpoint = place;
+                    Some(part)
+                }
+                None => {
+                    released.extend(part.document.take());
+                    None
+                }
+            });
+            record.parts = kept_parts.collect();
+            let endpoints = core::mem::take(&mut record.endpoints).into_vec().into_iter();
+            let stays = endpoints.zip(&places).filter(|(_, place)| place.is_some());
+            record.endpoints = stays.map(|(endpoint, _)| endpoint).collect();
+            if had_devices && record.devices().next().is_none() {
+                record.last_seen = last_seen;
+            }
+        });
+        self.release(released);
+        self.reckon_expiry(ward);
+    }
+
+    /// Lets go of documents that were published.
+    fn release(&mut self, documents: Vec<Document>) {
+        for document in documents {
+            self.fan.homes.retire(document);
+        }
+    }
+
+    fn reckon_expiry(&mut self, ward: u32) {
+        let record = &self.desk.presences[ward];
+        let earliest = record.devices().map(|it| it.expires).min();
+        let expires = earliest.unwrap_or_else(|| match record.last_seen {
+            Tick::NEVER => Tick::NEVER,
+            seen => seen.after_micros(self.fan.limits().last_seen_us),
+        });
+        self.desk.set_expiry(ward, expires);
+    }
+
+    /// An endpoint that says the user is active while another one is shown makes a claim.
+    fn count_claim(&mut self, ward: u32, endpoint: EndpointId) {
+        let now_s = (self.fan.now().as_micros() / 1_000_000) as u32;
+        let record = &mut self.desk.presences[ward];
+        let Some(place) = record.find(endpoint) else { return };
+        let is_active = |it: &Endpoint| it.status.availability.class() <= AvailabilityClass::Available;
+        let is_shown = record.standing.shown.is_none_or(|shown| usize::from(shown) == place);
+        let it = &mut record.endpoints[place];
+        if !is_active(it) || is_shown {
+            // It has gone idle, or it is the one that is shown: it fights with nobody.
+            it.claims = 0;
+            return;
+        }
+        if it.claims == 0 || now_s.wrapping_sub(it.claims_since_s) >= CLAIMS_WINDOW_S {
+            (it.claims, it.claims_since_s) = (0, now_s);
+        }
+        it.claims = it.claims.saturating_add(1);
+    }
+
+    /// Ends what has expired of a presentity, or forgets it; tells how many endpoints ended.
+    pub(crate) fn expire_presence(&mut self, ward: u32) -> usize {
+        let now = self.fan.now();
+        let record = &self.desk.presences[ward];
+        if record.expires > now {
+            return 0;
+        }
+        let due = record.devices().filter(|it| it.expires <= now).count();
+        if due == 0 {
+            // Nobody has been there for so long that it is forgotten when.
+            self.desk.presences[ward].last_seen = Tick::NEVER;
+            self.desk.set_expiry(ward, Tick::NEVER);
+        } else {
+            self.drop_endpoints(ward, |_, it| it.expires <= now);
+            self.fan.counters.expired += due as u64;
+        }
+        self.recompose(ward);
+        self.forget_if_empty(ward);
+        due.max(1)
+    }
+
+    fn stamp_of_ward(&self, ward: u32) -> Stamp {
+        let home = self.fan.homes.wards[ward].home;
+        Stamp::from_bits(self.fan.homes.homes[home].stamp)
+    }
+
+    pub(crate) fn ward_of(&self, presentity: crate::id::PresentityId) -> Option<u32> {
+        let home = self.fan.homes.find_home(presentity)?;
+        let ward = self.fan.homes.homes[home].ward;
+        (ward != NONE).then_some(ward)
+    }
+
+    /// The ward of a presentity, made with its record if it is new.
+    pub(crate) fn ward_for(&mut self, presentity: crate::id::PresentityId) -> Result<u32, Refusal> {
+        if let Some(ward) = self.ward_of(presentity) {
+            return Ok(ward);
+        }
+        let limits = self.fan.limits();
+        if self.fan.homes.wards.live() >= limits.presentities {
+            return Err(Refusal::Limit { bound: Bound::Presentities, limit: limits.presentities.into() });
+        }
+        let wanted = self.fan.homes.wards.ever() + 1;
+        while self.desk.presences.len() < wanted {
+            self.desk.presences.push().map_err(|_| Refusal::OutOfMemory)?;
+        }
+        let ward = self.fan.homes.ward_for(presentity).map_err(|_| Refusal::OutOfMemory)?;
+        self.note_watched(ward);
+        Ok(ward)
+    }
+
+    /// Forgets a record that says nothing: no endpoint, no last-seen, no policy, no name, nobody who waits.
+    pub(crate) fn forget_if_empty(&mut self, ward: u32) {
+        let record = &self.desk.presences[ward];
+        let is_empty = record.endpoints.is_empty()
+            && record.last_seen == Tick::NEVER
+            && record.rare.is_none()
+            && !record.standing.is_listed
+            && !record.standing.watched;
+        let kept = &self.fan.homes.wards[ward];
+        // A policy is kept while anybody has it, that of the scheme in its place too: its number must not start again.
+        let has_policy = kept.guard.is_some();
+        let is_watched = self.fan.homes.views_of(kept.home).next().is_some();
+        if !is_empty
+            || has_policy
+            || (is_watched && kept.epoch.get() != 0)
+            || self.desk.edits.is_under_way(self.presentity_of(ward))
+        {
+            return;
+        }
+        self.uncompose(ward);
+        self.desk.edit(ward, |record| *record = Presence::default());
+        self.fan.homes.remove_ward(ward);
+    }
+}
+
+fn check_condition(publication: &EndpointPublication, record: &Presence, found: Option<usize>) -> Result<(), Refusal> {
+    let current = found.map(|found| record.endpoints[found].tag);
+    match publication.condition {
+        Some(_) if publication.condition != current => Err(Refusal::StaleTag { current }),
+        _ => Ok(()),
+    }
+}
+
+/// Where the category of a state stands in every scheme: the first.
+pub(crate) const STATE: Category = Category::FIRST;
