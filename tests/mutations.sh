@@ -27,7 +27,7 @@ mutations=(
 "7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits \+= 1;/let _ = home;/"
 "9|a later policy does not replace an earlier one|sim|$core/gate.rs|s/if record\.epoch >= new\.epoch \{/if record.epoch != PolicyEpoch::default() {/"
 "10|a topic is not closed while a policy is applied|sim|$core/gate.rs|s/record\.state \|= CLOSED;//"
-"11|an update travels without the policy that it was composed under|sim|$core/link.rs|s/if record\.wants_guard != 0 \{/if record.wants_guard != 0 \&\& update.whole {/"
+"11|an update travels without the policy that it was composed under|sim|$core/link.rs|s/if record\.guard_marks & WANTS_GUARD != 0 \{/if record.guard_marks \& WANTS_GUARD != 0 \&\& update.whole {/"
 "12|a policy is said to be applied before it is|sim|engine/core/src/presence/edits.rs|s/if waits_for\.is_empty\(\) \{/if !waits_for.is_empty() || waits_for.is_empty() {/"
 "13|the expiry of a state is not looked at where it is told|sim|$core/topic.rs|s/ == LIVE && self\.expires > now/ == LIVE \&\& (true || self.expires > now)/"
 "14|an entity-tag is not checked|sim|engine/core/src/presence/publish.rs|s/Some\(_\) if publication\.condition != current =>/Some(_) if false \&\& publication.condition != current =>/"

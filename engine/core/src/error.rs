@@ -80,6 +80,15 @@ pub enum Error {
     /// The group has an identity, so what it sees is policy's to say and not the caller's.
     #[error("{0:?} has an identity: what it sees is for policy to say, so let it watch")]
     HasIdentity(GroupId),
+    /// The scheme composes states of what endpoints publish: they cannot be set one by one.
+    #[error("the scheme composes states: publish for an endpoint of the presentity's")]
+    Composed,
+    /// The scheme leaves it to the embedder to compose states: endpoints have nothing to publish to.
+    #[error("the scheme composes nothing: publish the states of the views, or start with a scheme that does")]
+    NotComposed,
+    /// A publication names a category twice.
+    #[error("category {} is named twice in one publication", .0.index())]
+    CategoryTwice(Category),
     /// The category is not among those that the scheme names.
     #[error("category {} is not named in the scheme", .0.index())]
     UnknownCategory(Category),
@@ -137,12 +146,6 @@ pub enum Refusal {
     /// A refresh or a change of an endpoint that does not publish.
     #[error("{0:?} publishes nothing: begin with a status")]
     NoSuchEndpoint(EndpointId),
-    /// The presentity's states are composed of what its endpoints publish, and cannot be set one by one.
-    #[error("the presentity's views are composed: publish for one of its endpoints")]
-    Composed,
-    /// The presentity's states were set one by one, and cannot be composed until they are taken away.
-    #[error("the presentity's views were set one by one: take those states away first")]
-    SetDirectly,
     /// A policy names a view that the scheme does not have.
     #[error("the policy names {0:?}, which the scheme does not have")]
     UnknownView(View),

@@ -26,9 +26,9 @@ pub enum Network {
 pub struct Identity {
     /// The user, as the presentity that he is himself.
     pub user: PresentityId,
-    /// The domain of his address.
+    /// The domain of his address; 0 if it is not known.
     pub domain: u64,
-    /// The organisation that he belongs to.
+    /// The organisation that he belongs to; 0 if it is not known.
     pub organisation: u64,
     /// How he comes here.
     pub network: Network,

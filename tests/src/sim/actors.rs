@@ -184,7 +184,7 @@ impl World {
     }
 
     fn publish_for(&mut self, shard: usize, presentity: PresentityId) -> Result<(), String> {
-        if self.is_composed(presentity.get()) {
+        if self.is_composed() {
             return Ok(());
         }
         let view = self.rng.random_range(0..self.views);
@@ -306,6 +306,7 @@ impl World {
 
     fn check(&mut self, note: &Told, now: Tick) -> Result<(), String> {
         let Told { group, presentity, view, stamp, first, ref parts } = *note;
+        let is_composed = self.is_composed();
         let group = self.groups.get_mut(&group).ok_or("C5: a note for a closed group")?;
         let watched = group.watched.get_mut(&presentity.get()).ok_or("C5: a note after unsubscribe")?;
         if let Some(who) = &group.who {
@@ -336,7 +337,6 @@ impl World {
             if !group.wants.contains(*category) {
                 return Err(format!("a group was told {category:?}, which it does not want"));
             }
-            let is_composed = self.presences.is_some() && presentity.get().is_multiple_of(2);
             watched.told[category.index()] = match document {
                 Some(bytes) if is_composed => {
                     for serial in Presences::serials_in(*category, view, bytes)? {

@@ -133,12 +133,10 @@ impl World {
         let now = self.shards[home].now();
         let awaited = match request {
             Request::Publish(publication) => Awaited::Publication(self.truth.served(publication, now)),
-            Request::Fetch { presentity, view } => {
-                Awaited::State(*presentity, *view, self.shown(*presentity, *view, now))
-            }
+            Request::Fetch { presentity, view } => Awaited::State(*view, self.shown(*presentity, *view, now)),
             Request::FetchFor { presentity, who } => {
                 let view = self.policies.view_of(presentity.get(), who);
-                Awaited::State(*presentity, view, self.shown(*presentity, view, now))
+                Awaited::State(view, self.shown(*presentity, view, now))
             }
             Request::Endpoint(publication) => {
                 let presences = self.presences.as_mut().ok_or("an endpoint in a world without")?;

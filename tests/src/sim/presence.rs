@@ -21,6 +21,8 @@ pub(super) enum Kind {
     LastWrite,
     HighestPriority,
     Union,
+    /// The world composes by itself; policies decide between its views.
+    SetDirectly,
 }
 
 /// One endpoint, as the model has it.
@@ -76,6 +78,7 @@ impl Presences {
             Kind::LastWrite => scheme(&names, views, LastWrite, guard),
             Kind::HighestPriority => scheme(&names, views, HighestPriority, guard),
             Kind::Union => scheme(&names, views, UnionOfEndpoints, guard),
+            Kind::SetDirectly => scheme(&names, views, LastWrite, guard).set_directly(),
         }
     }
 
@@ -128,7 +131,12 @@ impl Presences {
             device.priority = publication.priority;
             device.active_at = device.active_at.max(publication.active_at);
             if publication.condition.is_none() && !is_hard {
-                device.parts.values_mut().for_each(|part| part.0 = None);
+                for (category, part) in &mut device.parts {
+                    let is_edited = publication.parts.iter().any(|edit| edit.category.index() == *category);
+                    if !is_edited && part.0.take().is_some() {
+                        part.1 += 1;
+                    }
+                }
             }
         }
         for edit in &publication.parts {
@@ -147,16 +155,20 @@ impl Presences {
     /// The documents of a view, by category, at a home's `now`.
     pub(super) fn show(&self, presentity: u64, view: View, now: Tick) -> [Option<Vec<u8>>; CATEGORIES] {
         let mut shown: [Option<Vec<u8>>; CATEGORIES] = Default::default();
-        let Some(person) = self.persons.get(&presentity) else { return shown };
         if view.is_closed() {
             return shown;
         }
-        let mut person = person.clone();
+        let mut person = self.persons.get(&presentity).cloned().unwrap_or_default();
         person.pass_time(now);
+        let rule = rule_of(view.0);
+        if rule.status == StatusRule::Offline {
+            // It looks the same whether anybody was ever there or not.
+            shown[0] = Some(Rendition { status: Status::OFFLINE, entries: Vec::new() }.to_bytes());
+            return shown;
+        }
         if person.devices.is_empty() && person.last_seen.is_none() {
             return shown;
         }
-        let rule = rule_of(view.0);
         let (ranked, count) = person.ranked(self.kind);
         let hard = person.devices.get(&EndpointId::HARD.0);
         let chosen = hard.and_then(|hard| hard.status);
@@ -235,7 +247,7 @@ impl Person {
         let devices = self.devices.iter().filter(|(key, _)| **key != EndpointId::HARD.0);
         let mut devices: Vec<(u64, &Device)> = devices.map(|(key, device)| (*key, device)).collect();
         match kind {
-            Kind::LastWrite => devices.sort_by_key(|(_, it)| Reverse(it.order)),
+            Kind::LastWrite | Kind::SetDirectly => devices.sort_by_key(|(_, it)| Reverse(it.order)),
             Kind::HighestPriority => {
                 devices
                     .sort_by_key(|(_, it)| (it.status_now().is_offline(), -i16::from(it.priority), Reverse(it.order)));

@@ -9,6 +9,7 @@ use fanfare_core::{
 };
 use rand::RngExt;
 
+use super::presence::Kind;
 use super::truth::{WatchGroup, Watched};
 use super::world::World;
 
@@ -28,9 +29,9 @@ impl World {
         }
     }
 
-    /// Whether a presentity's views are composed in this world, and not set one by one.
-    pub(super) fn is_composed(&self, presentity: u64) -> bool {
-        self.presences.is_some() && presentity.is_multiple_of(2)
+    /// Whether states are composed in this world, and not set one by one.
+    pub(super) fn is_composed(&self) -> bool {
+        self.presences.as_ref().is_some_and(|presences| presences.kind != Kind::SetDirectly)
     }
 
     fn any_identity(&mut self) -> Identity {
@@ -48,7 +49,7 @@ impl World {
 
     fn publish_endpoint(&mut self) -> Result<(), String> {
         let (shard, presentity) = (self.any_shard(), self.any_presentity());
-        if !self.is_composed(presentity.get()) {
+        if !self.is_composed() {
             return Ok(());
         }
         let endpoint = match self.rng.random_range(0..6u64) {
@@ -80,6 +81,9 @@ impl World {
         if self.rng.random_bool(0.8) {
             for _ in 0..self.rng.random_range(1..=2) {
                 let number = self.rng.random_range(0..self.categories);
+                if publication.parts.iter().any(|part| part.category.index() == usize::from(number)) {
+                    continue;
+                }
                 let document = match self.rng.random_range(0..6u32) {
                     0 => None,
                     _ => Some(self.truth.make_for_endpoint(presentity.get(), number, self.truth.next_length())),

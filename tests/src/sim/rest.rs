@@ -67,7 +67,7 @@ impl World {
     /// What a view shows, by category, as numbers.
     pub(super) fn truth_of(&self, presentity: PresentityId, view: View, now: Tick) -> [Option<u64>; CATEGORIES] {
         match &self.presences {
-            Some(presences) if self.is_composed(presentity.get()) => {
+            Some(presences) if self.is_composed() => {
                 presences.show(presentity.get(), view, now).map(|bytes| bytes.as_deref().map(number_of))
             }
             _ if view.is_closed() => [None; CATEGORIES],
@@ -83,7 +83,9 @@ impl World {
             for (&presentity, watched) in &group.watched {
                 let presentity = PresentityId::new(presentity);
                 if !watched.is_told {
-                    return Err(format!("C4: group {key} was never told anything of {presentity:?}"));
+                    let shard = self.sessions[&group.watcher].shard;
+                    let why = self.shards[shard].explain(group.id, presentity);
+                    return Err(format!("C4: group {key} was never told anything of {presentity:?}: {why:?}"));
                 }
                 let home = self.home_of(presentity);
                 let now = Tick::from_micros(self.now).max(self.shards[home].now());

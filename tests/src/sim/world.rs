@@ -40,7 +40,7 @@ impl fmt::Display for Failure {
 pub(super) enum Awaited {
     Unserved,
     Publication(Expected),
-    State(PresentityId, View, Vec<(usize, u64)>),
+    State(View, Vec<(usize, u64)>),
     Endpoint(PresentityId, EndpointId, Due),
     /// The number of the policy among its presentity's.
     Policy(PresentityId, usize),
@@ -121,6 +121,7 @@ impl World {
             0 => Some(Kind::LastWrite),
             1 => Some(Kind::HighestPriority),
             2 => Some(Kind::Union),
+            3 => Some(Kind::SetDirectly),
             _ => None,
         };
         let presences = kind.map(|kind| Presences::new(kind, categories));
@@ -265,8 +266,8 @@ impl World {
             (Awaited::Publication(Expected::Published { absorbed }), Outcome::Published(published)) => {
                 *absorbed == published.absorbed
             }
-            (Awaited::State(presentity, view, state), Outcome::Fetched(fetched)) => {
-                let is_composed = self.is_composed(presentity.get());
+            (Awaited::State(view, state), Outcome::Fetched(fetched)) => {
+                let is_composed = self.is_composed();
                 let told = fetched.parts.iter().map(|(category, bytes)| {
                     let number = if is_composed { Some(number_of(bytes)) } else { serial_of(bytes) };
                     Some((category.index(), number?))

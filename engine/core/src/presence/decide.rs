@@ -5,10 +5,11 @@ use alloc::sync::Arc;
 
 use super::Shard;
 use super::desk::{Presence, Rare, users};
+use super::scheme::StatusRule;
 use super::stream::Audited;
 use crate::error::{Bound, Refusal};
 use crate::guard::Verdict;
-use crate::id::{PresentityId, ShardIndex, Ticket, View};
+use crate::id::{PresentityId, ShardIndex, Stamp, Ticket, View};
 use crate::identity::Identity;
 use crate::publication::{NameClaim, PolicyEdit};
 use crate::shard::ShardMemory;
@@ -44,6 +45,7 @@ impl<B: ShardMemory> Shard<B> {
         let record = &mut self.fan.homes.wards[ward];
         record.epoch = record.epoch.next();
         record.guard = guard;
+        record.is_set = true;
         let home = record.home;
         self.fan.homes.raise_stamp(home);
         let shards = self.fan.owe_guard(home);
@@ -57,29 +59,34 @@ impl<B: ShardMemory> Shard<B> {
     /// What the presentity's policy says of a watcher.
     pub(crate) fn decide_at_home(&self, presentity: PresentityId, who: &Identity) -> Verdict {
         let guard = self.ward_of(presentity).and_then(|ward| self.fan.homes.wards[ward].guard.as_ref());
-        guard.unwrap_or_else(|| self.desk.scheme.guard()).decide(who)
+        self.fan.gates.verdict_of(&**guard.unwrap_or_else(|| self.desk.scheme.guard()), who)
     }
 
     /// Tells what this watcher may see, once (RFC 3856: a fetch).
     pub(crate) fn serve_fetch_for(&mut self, presentity: PresentityId, who: &Identity) -> State {
         let view = self.decide_at_home(presentity, who).view;
-        if view.is_closed() {
-            // Not even the stamp: it would tell that something happens.
-            return State { view, stamp: crate::id::Stamp::from_bits(0), parts: Box::new([]) };
+        let is_offline = self.desk.scheme.rule(view).is_some_and(|rule| rule.status == StatusRule::Offline);
+        let state = if view.is_closed() {
+            State { view, stamp: Stamp::default(), parts: Box::new([]) }
+        } else {
+            self.serve_fetch_of(presentity, view)
+        };
+        if view.is_closed() || is_offline {
+            // Not even the stamp, for who polls would see it rise with everything that happens.
+            return State { stamp: self.desk.first_stamp, ..state };
         }
-        self.serve_fetch_of(presentity, view)
+        state
     }
 
     /// Tells what a view shows, once.
     pub(crate) fn serve_fetch_of(&mut self, presentity: PresentityId, view: View) -> State {
-        if let Some(ward) = self.ward_of(presentity).filter(|&ward| self.fan.homes.wards[ward].is_composed) {
-            self.expire_presence(ward);
-            let stamp = self.fan.homes.stamp_of(presentity);
-            // What expired may have been all that was known.
-            let parts = self.ward_of(presentity).map_or(Box::default(), |ward| self.render(ward, view));
-            return State { view, stamp, parts };
+        if !self.desk.scheme.composes() {
+            return self.fan.serve_fetch(presentity, view);
         }
-        self.fan.serve_fetch(presentity, view)
+        if let Some(ward) = self.ward_of(presentity) {
+            self.expire_presence(ward);
+        }
+        State { view, stamp: self.fan.homes.stamp_of(presentity), parts: self.render(presentity, view) }
     }
 
     /// Lets the owner decide on a watcher, if the policy leaves it to him.

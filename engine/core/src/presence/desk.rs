@@ -15,7 +15,7 @@ use super::scheme::Scheme;
 use super::stream::{Audit, Streams};
 use crate::document::Document;
 use crate::error::Corrupt;
-use crate::id::{Category, EndpointId, EntityTag, PresentityId, Tick};
+use crate::id::{Category, EndpointId, EntityTag, PresentityId, Stamp, Tick};
 use crate::identity::Identity;
 use crate::shard::expiry::{Expiries, Expiring};
 use crate::status::Status;
@@ -35,6 +35,21 @@ pub(crate) struct Endpoint {
     pub(crate) priority: i8,
     /// Whether it ever said how available the presentity is: hard state need not.
     pub(crate) has_status: bool,
+}
+
+/// In how many seconds claims are counted together.
+const CLAIMS_WINDOW_S: u32 = 180;
+
+impl Endpoint {
+    /// The claims that count at this second.
+    pub(crate) fn claims_at(&self, now_s: u32) -> u8 {
+        if now_s.wrapping_sub(self.claims_since_s) < CLAIMS_WINDOW_S { self.claims } else { 0 }
+    }
+}
+
+/// A moment in whole seconds.
+pub(crate) fn seconds(moment: Tick) -> u32 {
+    (moment.as_micros() / 1_000_000) as u32
 }
 
 /// One category's document from one endpoint.
@@ -165,6 +180,8 @@ pub(crate) struct Desk {
     pub(crate) streams: Streams,
     pub(crate) edits: Edits,
     tags: u64,
+    /// The stamp of a presentity of which nothing was ever heard.
+    pub(crate) first_stamp: Stamp,
     /// What the records' boxes weigh.
     pub(crate) heap_bytes: u64,
 }
@@ -179,6 +196,7 @@ impl Desk {
             streams: Streams { audit: VecDeque::new(), lost: 0 },
             edits: Edits { under_way: BTreeMap::new(), deadlines: VecDeque::new() },
             tags: u64::from(epoch) << 48,
+            first_stamp: Stamp::first_of(epoch),
             heap_bytes: 0,
         }
     }

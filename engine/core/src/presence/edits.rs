@@ -11,7 +11,9 @@ use super::Shard;
 use super::stream::Audited;
 use crate::id::{PolicyEpoch, PresentityId, ShardIndex, ShardSet, Tick, Ticket};
 use crate::shard::ShardMemory;
+use crate::shard::home::UNSETTLED;
 use crate::shard::message::Outcome;
+use crate::store::NONE;
 
 /// A change that some shard has still to apply.
 #[derive(Clone, Copy, Debug)]
@@ -76,11 +78,11 @@ impl<B: ShardMemory> Shard<B> {
 
     /// A shard lets nobody see what this policy denies.
     pub(crate) fn take_applied(&mut self, from: ShardIndex, presentity: PresentityId, epoch: PolicyEpoch) {
-        let newest = self.ward_of(presentity).map(|ward| self.fan.homes.wards[ward].epoch);
-        if newest != Some(epoch) {
+        let Some(ward) = self.ward_of(presentity).filter(|&ward| self.fan.homes.wards[ward].epoch == epoch) else {
             // A later one was accepted meanwhile, and every ticket waits for that.
             return;
-        }
+        };
+        self.settle_readers(ward, from);
         let mut ended = Vec::new();
         for (key, edit) in self.desk.edits.of_mut(presentity) {
             edit.waits_for.remove(from);
@@ -91,6 +93,24 @@ impl<B: ShardMemory> Shard<B> {
         for key in ended {
             self.end_edit(key);
         }
+        self.forget_if_empty(ward);
+    }
+
+    /// A shard knows what each of its watchers may see: from now on they count as watchers.
+    fn settle_readers(&mut self, ward: u32, shard: ShardIndex) {
+        let homes = &mut self.fan.homes;
+        let mut view = homes.homes[homes.wards[ward].home].views;
+        while view != NONE {
+            let mut reader = homes.views[view].readers;
+            while reader != NONE {
+                if usize::from(homes.readers[reader].shard) == shard.index() {
+                    homes.readers[reader].guard_marks &= !UNSETTLED;
+                }
+                reader = homes.readers[reader].next;
+            }
+            view = homes.views[view].next;
+        }
+        self.note_watched(ward);
     }
 
     fn end_edit(&mut self, key: Key) {

@@ -8,7 +8,7 @@
 //! | Lync's containers: a watcher in several gets the one with the highest id | the container's id | [`Policy::containers`] |
 //! | presence rules (RFC 5025): the most permissive handling wins | block 0, confirm 10, polite-block 20, allow 30 | [`Policy::presence_rules`] |
 //! | privacy lists (XEP-0016): the first item that matches decides | the earlier, the higher | [`Policy::first_match`] |
-//! | block lists (XEP-0191): over everything else | the highest | [`Policy::with_blocked`] |
+//! | block lists (XEP-0191): over everything else | over all ranks | [`Policy::with_blocked`] |
 //! | rosters (RFC 6121): who was approved, the others wait | | [`super::roster`] |
 //!
 //! Invariant: rules are sorted by whom they name, and no two name the same. Cost: a binary search for each name that a
@@ -88,6 +88,8 @@ struct Rule {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Policy {
     rules: Box<[(Who, Rule)]>,
+    /// Rules that stand over the others.
+    blocked: Box<[(Who, Rule)]>,
     otherwise: Decision,
 }
 
@@ -100,7 +102,7 @@ impl Policy {
     /// The same for everybody.
     #[must_use]
     pub fn everybody(otherwise: Decision) -> Self {
-        Self { rules: Box::new([]), otherwise }
+        Self { rules: Box::new([]), blocked: Box::new([]), otherwise }
     }
 
     /// Rules with ranks; of two that name the same, the one with the higher rank stays, or the first. Whoever none
@@ -114,7 +116,7 @@ impl Policy {
                 *kept = rule;
             }
         }
-        Self { rules: sorted.into_iter().collect(), otherwise }
+        Self { rules: sorted.into_iter().collect(), ..Self::everybody(otherwise) }
     }
 
     /// Lync's containers with their members: the highest container that a watcher is in decides.
@@ -152,68 +154,83 @@ impl Policy {
     }
 
     /// The same policy with these on a block list over everything (XEP-0191): they get `instead`, which is a view that
-    /// looks offline, or [`Decision::Block`].
+    /// looks offline, or [`Decision::Block`]. What the policy says of them otherwise stays, for when they are unblocked.
     #[must_use]
     pub fn with_blocked(&self, blocked: impl IntoIterator<Item = Who>, instead: Decision) -> Self {
-        self.with(blocked.into_iter().map(|who| (who, u16::MAX, instead)))
+        let mut sorted: BTreeMap<Who, Rule> = self.blocked.iter().copied().collect();
+        for (number, who) in (self.next_number()..).zip(blocked) {
+            sorted.insert(who, Rule { rank: 0, decision: instead, number });
+        }
+        Self { blocked: sorted.into_iter().collect(), ..self.clone() }
+    }
+
+    /// The same policy with these off the block list.
+    #[must_use]
+    pub fn without_blocked(&self, whom: &[Who]) -> Self {
+        let blocked = self.blocked.iter().filter(|(who, _)| !whom.contains(who)).copied().collect();
+        Self { blocked, ..self.clone() }
     }
 
     /// The same policy with these rules in place of those that name the same.
     #[must_use]
     pub fn with(&self, rules: impl IntoIterator<Item = (Who, u16, Decision)>) -> Self {
         let mut sorted: BTreeMap<Who, Rule> = self.rules.iter().copied().collect();
-        let first = self.rules.iter().map(|(_, rule)| rule.number + 1).max().unwrap_or(0);
-        for (number, (who, rank, decision)) in (first..).zip(rules) {
+        for (number, (who, rank, decision)) in (self.next_number()..).zip(rules) {
             sorted.insert(who, Rule { rank, decision, number });
         }
-        Self { rules: sorted.into_iter().collect(), otherwise: self.otherwise }
+        Self { rules: sorted.into_iter().collect(), ..self.clone() }
+    }
+
+    /// The number of the next rule: none is used twice while a later one stands.
+    fn next_number(&self) -> u32 {
+        let numbers = self.rules.iter().chain(&self.blocked).map(|(_, rule)| rule.number + 1);
+        numbers.max().unwrap_or(0)
     }
 
     /// The same policy without what it says of these.
     #[must_use]
     pub fn without(&self, whom: &[Who]) -> Self {
         let rules = self.rules.iter().filter(|(who, _)| !whom.contains(who)).copied().collect();
-        Self { rules, otherwise: self.otherwise }
+        Self { rules, ..self.clone() }
     }
 
     /// What the policy says of exactly this, if anything.
     #[must_use]
     pub fn rule_of(&self, who: Who) -> Option<Decision> {
-        self.find(who).map(|rule| rule.decision)
-    }
-
-    fn find(&self, who: Who) -> Option<Rule> {
-        let place = self.rules.binary_search_by_key(&who, |(named, _)| *named).ok()?;
-        Some(self.rules[place].1)
+        find(&self.rules, who).map(|rule| rule.decision)
     }
 }
 
 impl Guard for Policy {
     fn decide(&self, who: &Identity) -> Verdict {
-        let names = [
-            Who::User(who.user),
-            Who::Domain(who.domain),
-            Who::Organisation(who.organisation),
-            Who::Network(who.network),
-            Who::Everyone,
-        ];
-        let names = names.into_iter().chain(who.groups.iter().map(|&group| Who::Group(group)));
+        // Number 0 stands for what is not known of him, and no rule is about that.
+        let known = [Who::Domain(who.domain), Who::Organisation(who.organisation)];
+        let known = known.into_iter().filter(|name| !matches!(name, Who::Domain(0) | Who::Organisation(0)));
+        let names = [Who::User(who.user), Who::Network(who.network), Who::Everyone].into_iter().chain(known);
+        let names = names.chain(who.groups.iter().map(|&group| Who::Group(group)));
         // Of equal ranks the rule that was given first, so that the answer does not hang on the order of names.
-        let best = names.filter_map(|name| self.find(name)).max_by_key(|rule| (rule.rank, u32::MAX - rule.number));
-        match best {
+        let best_of = |rules: &[(Who, Rule)]| {
+            names.clone().filter_map(|name| find(rules, name)).max_by_key(|rule| (rule.rank, u32::MAX - rule.number))
+        };
+        match best_of(&self.blocked).or_else(|| best_of(&self.rules)) {
             Some(rule) => Verdict { view: rule.decision.view(), rule: Some(rule.number) },
             None => Verdict { view: self.otherwise.view(), rule: None },
         }
     }
 
     fn views(&self, each: &mut dyn FnMut(View)) {
-        for (_, rule) in &self.rules {
+        for (_, rule) in self.rules.iter().chain(&self.blocked) {
             each(rule.decision.view());
         }
         each(self.otherwise.view());
     }
 
     fn rules(&self) -> usize {
-        self.rules.len()
+        self.rules.len() + self.blocked.len()
     }
+}
+
+fn find(rules: &[(Who, Rule)], who: Who) -> Option<Rule> {
+    let place = rules.binary_search_by_key(&who, |(named, _)| *named).ok()?;
+    Some(rules[place].1)
 }

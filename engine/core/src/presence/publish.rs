@@ -5,17 +5,14 @@
 use alloc::vec::Vec;
 
 use super::Shard;
-use super::desk::{Endpoint, Part, Presence};
+use super::desk::{Endpoint, Part, Presence, seconds};
 use crate::document::Document;
 use crate::error::{Accepted, Bound, Refusal};
-use crate::id::{Category, EndpointId, EntityTag, Stamp, Tick};
+use crate::id::{Category, EndpointId, EntityTag, PolicyEpoch, PresentityId, Stamp, Tick};
 use crate::publication::{EndpointPublication, PartEdit};
 use crate::shard::ShardMemory;
 use crate::status::{AvailabilityClass, Status};
 use crate::store::NONE;
-
-/// In how many seconds claims are counted together.
-const CLAIMS_WINDOW_S: u32 = 180;
 
 impl<B: ShardMemory> Shard<B> {
     pub(crate) fn serve_endpoint(&mut self, publication: EndpointPublication) -> Result<Accepted, Refusal> {
@@ -40,10 +37,11 @@ impl<B: ShardMemory> Shard<B> {
 
         // From here on nothing is refused.
         let ward = self.ward_for(presentity)?;
-        self.fan.homes.wards[ward].is_composed = true;
         let tag = self.desk.next_tag();
         self.write_endpoint(ward, &publication, tag, expires, documents);
-        self.count_claim(ward, publication.endpoint);
+        if publication.status.is_some() {
+            self.count_claim(ward, publication.endpoint);
+        }
         let absorbed = !self.recompose(ward);
         self.fan.counters.composed += 1;
         Ok(Accepted { tag, expires, stamp: self.stamp_of_ward(ward), absorbed })
@@ -74,12 +72,6 @@ impl<B: ShardMemory> Shard<B> {
         if found.is_none() && !is_hard && devices >= usize::from(limits.endpoints_per_presentity) {
             let limit = limits.endpoints_per_presentity.into();
             return Err(Refusal::Limit { bound: Bound::Endpoints, limit });
-        }
-        if let Some(home) = self.fan.homes.find_home(publication.presentity) {
-            let is_set = |view: u32| self.fan.homes.views[view].documents != 0;
-            if !self.fan.homes.is_composed(home) && self.fan.homes.views_of(home).any(is_set) {
-                return Err(Refusal::SetDirectly);
-            }
         }
         let lifetime_us = publication.lifetime_us.min(limits.lifetime_us_max);
         Ok(if is_hard { Tick::NEVER } else { self.fan.now().after_micros(lifetime_us) })
@@ -146,8 +138,14 @@ impl<B: ShardMemory> Shard<B> {
                 endpoint.active_at = endpoint.active_at.max(publication.active_at);
                 if publication.condition.is_none() && publication.endpoint != EndpointId::HARD {
                     // A publication of its own and not a change of the last one: what that said is gone.
+                    let is_edited = |category| publication.parts.iter().any(|edit| edit.category == category);
                     let mine = parts.iter_mut().filter(|part| usize::from(part.endpoint) == place);
-                    released.extend(mine.filter_map(|part| part.document.take()));
+                    for part in mine.filter(|part| !is_edited(part.category)) {
+                        if let Some(document) = part.document.take() {
+                            part.version += 1;
+                            released.push(document);
+                        }
+                    }
                 }
             }
             for (edit, document) in publication.parts.iter().zip(documents) {
@@ -239,7 +237,7 @@ impl<B: ShardMemory> Shard<B> {
 
     /// An endpoint that says the user is active while another one is shown makes a claim.
     fn count_claim(&mut self, ward: u32, endpoint: EndpointId) {
-        let now_s = (self.fan.now().as_micros() / 1_000_000) as u32;
+        let now_s = seconds(self.fan.now());
         let record = &mut self.desk.presences[ward];
         let Some(place) = record.find(endpoint) else { return };
         let is_active = |it: &Endpoint| it.status.availability.class() <= AvailabilityClass::Available;
@@ -250,7 +248,7 @@ impl<B: ShardMemory> Shard<B> {
             it.claims = 0;
             return;
         }
-        if it.claims == 0 || now_s.wrapping_sub(it.claims_since_s) >= CLAIMS_WINDOW_S {
+        if it.claims_at(now_s) == 0 {
             (it.claims, it.claims_since_s) = (0, now_s);
         }
         it.claims = it.claims.saturating_add(1);
@@ -282,14 +280,14 @@ impl<B: ShardMemory> Shard<B> {
         Stamp::from_bits(self.fan.homes.homes[home].stamp)
     }
 
-    pub(crate) fn ward_of(&self, presentity: crate::id::PresentityId) -> Option<u32> {
+    pub(crate) fn ward_of(&self, presentity: PresentityId) -> Option<u32> {
         let home = self.fan.homes.find_home(presentity)?;
         let ward = self.fan.homes.homes[home].ward;
         (ward != NONE).then_some(ward)
     }
 
     /// The ward of a presentity, made with its record if it is new.
-    pub(crate) fn ward_for(&mut self, presentity: crate::id::PresentityId) -> Result<u32, Refusal> {
+    pub(crate) fn ward_for(&mut self, presentity: PresentityId) -> Result<u32, Refusal> {
         if let Some(ward) = self.ward_of(presentity) {
             return Ok(ward);
         }
@@ -297,6 +295,10 @@ impl<B: ShardMemory> Shard<B> {
         if self.fan.homes.wards.live() >= limits.presentities {
             return Err(Refusal::Limit { bound: Bound::Presentities, limit: limits.presentities.into() });
         }
+        self.new_ward(presentity)
+    }
+
+    fn new_ward(&mut self, presentity: PresentityId) -> Result<u32, Refusal> {
         let wanted = self.fan.homes.wards.ever() + 1;
         while self.desk.presences.len() < wanted {
             self.desk.presences.push().map_err(|_| Refusal::OutOfMemory)?;
@@ -304,6 +306,15 @@ impl<B: ShardMemory> Shard<B> {
         let ward = self.fan.homes.ward_for(presentity).map_err(|_| Refusal::OutOfMemory)?;
         self.note_watched(ward);
         Ok(ward)
+    }
+
+    /// A shard joins that still knows a policy which was removed and forgotten here: it is told so, under a number that is
+    /// new to it. That takes no more room than the policy did.
+    pub(crate) fn recall_policy(&mut self, presentity: PresentityId, known: PolicyEpoch) {
+        if self.ward_of(presentity).is_none() && self.fan.homes.is_outdated(presentity, known) {
+            let ward = self.new_ward(presentity).expect("memory for a policy");
+            self.fan.homes.wards[ward].is_set = true;
+        }
     }
 
     /// Forgets a record that says nothing: no endpoint, no last-seen, no policy, no name, nobody who waits.
@@ -314,19 +325,18 @@ impl<B: ShardMemory> Shard<B> {
             && record.rare.is_none()
             && !record.standing.is_listed
             && !record.standing.watched;
-        let kept = &self.fan.homes.wards[ward];
-        // A policy is kept while anybody has it, that of the scheme in its place too: its number must not start again.
-        let has_policy = kept.guard.is_some();
-        let is_watched = self.fan.homes.views_of(kept.home).next().is_some();
-        if !is_empty
-            || has_policy
-            || (is_watched && kept.epoch.get() != 0)
-            || self.desk.edits.is_under_way(self.presentity_of(ward))
-        {
+        // A policy that is gone need not be remembered: who still applies it names its number when it joins, and a later
+        // one has a higher number.
+        let has_policy = self.fan.homes.wards[ward].guard.is_some();
+        // Who was not told yet has to be told the same as the others.
+        let is_owed = self.fan.homes.owes_guard(ward);
+        if !is_empty || has_policy || is_owed || self.desk.edits.is_under_way(self.presentity_of(ward)) {
             return;
         }
-        self.uncompose(ward);
+        let home = self.fan.homes.wards[ward].home;
         self.desk.edit(ward, |record| *record = Presence::default());
+        self.recompose(ward);
+        debug_assert!(self.fan.homes.homes[home].ward == ward);
         self.fan.homes.remove_ward(ward);
     }
 }

@@ -11,12 +11,12 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::composition::{Composed, EndpointState};
-use super::desk::Presence;
+use super::desk::{Presence, seconds};
 use super::publish::STATE;
 use super::rendition::{Entry, Rendition};
 use super::scheme::{EntriesRule, Scheme, StatusRule, ViewRule};
 use crate::document::Document;
-use crate::id::{Category, EndpointId, Tick, View};
+use crate::id::{Category, EndpointId, PresentityId, Tick, View};
 use crate::shard::ShardMemory;
 use crate::status::Status;
 use crate::store::NONE;
@@ -32,7 +32,7 @@ struct Ranked<'a> {
 }
 
 impl<'a> Ranked<'a> {
-    fn new(record: &'a Presence, scheme: &'a Scheme) -> Self {
+    fn new(record: &'a Presence, scheme: &'a Scheme, now: Tick) -> Self {
         let devices: Vec<usize> =
             (0..record.endpoints.len()).filter(|&it| record.endpoints[it].id != EndpointId::HARD).collect();
         let hard = record.find(EndpointId::HARD);
@@ -50,14 +50,21 @@ impl<'a> Ranked<'a> {
                     status: it.status,
                     priority: it.priority,
                     active_at: it.active_at,
-                    claims: it.claims,
+                    claims: it.claims_at(seconds(now)),
                 })
                 .collect();
             scheme.composition().compose(&states, chosen)
         };
-        // An embedder's composition may say what it likes; what is not there is not looked at.
-        let order = composed.order.iter().filter_map(|&it| devices.get(it).copied()).chain(hard).collect();
-        Self { record, scheme, order, shown: composed.shown.min(devices.len()), status: composed.status }
+        // An embedder's composition may say what it likes: what is not there is not looked at, and nothing twice.
+        let mut order: Vec<usize> = Vec::with_capacity(record.endpoints.len());
+        for place in composed.order.iter().filter_map(|&it| devices.get(it).copied()) {
+            if !order.contains(&place) {
+                order.push(place);
+            }
+        }
+        let shown = composed.shown.min(order.len());
+        order.extend(hard);
+        Self { record, scheme, order, shown, status: composed.status }
     }
 
     /// The composition's first choice among the devices.
@@ -99,8 +106,10 @@ impl<'a> Ranked<'a> {
         self.order.iter().find_map(|&place| self.record.document(place, category))
     }
 
+    /// A view that is always offline is so from the beginning: that a presentity appears for the first time is not told
+    /// there either.
     fn shows_state(&self, rule: &ViewRule) -> bool {
-        self.says_something() && rule.categories.contains(STATE)
+        (self.says_something() || rule.status == StatusRule::Offline) && rule.categories.contains(STATE)
     }
 
     /// The state as a view shows it, as bytes; for an answer.
@@ -117,12 +126,18 @@ impl<'a> Ranked<'a> {
 impl<B: ShardMemory> Shard<B> {
     /// Brings every rendered view up to what the endpoints say; tells whether any of them changed.
     pub(crate) fn recompose(&mut self, ward: u32) -> bool {
-        let record = &self.desk.presences[ward];
-        if !self.fan.homes.wards[ward].is_composed {
+        self.compose_home(self.fan.homes.wards[ward].home)
+    }
+
+    /// As [`Self::recompose`], for a presentity that may have published nothing.
+    pub(crate) fn compose_home(&mut self, home: u32) -> bool {
+        if !self.desk.scheme.composes() {
             return false;
         }
-        let home = self.fan.homes.wards[ward].home;
-        let ranked = Ranked::new(record, &self.desk.scheme);
+        let ward = self.fan.homes.homes[home].ward;
+        let nothing = Presence::default();
+        let record = if ward == NONE { &nothing } else { &self.desk.presences[ward] };
+        let ranked = Ranked::new(record, &self.desk.scheme, self.fan.now());
         let earliest = record.devices().map(|it| it.expires).min().unwrap_or(Tick::NEVER);
         let mut changes = Vec::new();
         // Views of the same rule for the status look the same: the document is made once.
@@ -166,24 +181,11 @@ impl<B: ShardMemory> Shard<B> {
         for (view, category, document) in changes {
             self.fan.set_state(view, category, document, Tick::NEVER).expect("memory for a composed state");
         }
-        self.desk.presences[ward].standing.shown = winner;
-        self.note_online(ward, online);
-        changed
-    }
-
-    /// Takes composed documents away from the views that nobody listens to, or from all, since nobody composes them any
-    /// more.
-    pub(crate) fn uncompose(&mut self, ward: u32) {
-        let home = self.fan.homes.wards[ward].home;
-        let views: Vec<u32> = self.fan.homes.views_of(home).collect();
-        for view in views {
-            self.clear_view(view);
-            self.fan.homes.views[view].is_composed = false;
-            if self.fan.homes.evict_if_empty(view) {
-                self.fan.counters.evicted += 1;
-            }
+        if ward != NONE {
+            self.desk.presences[ward].standing.shown = winner;
+            self.note_online(ward, online);
         }
-        self.fan.homes.wards[ward].is_composed = false;
+        changed
     }
 
     fn clear_view(&mut self, view: u32) {
@@ -208,9 +210,11 @@ impl<B: ShardMemory> Shard<B> {
         }
     }
 
-    /// What a view shows, whether anybody looks at it or not.
-    pub(crate) fn render(&self, ward: u32, view: View) -> Box<[(Category, Bytes)]> {
+    /// What a view of a presentity shows, whether anybody looks at it or not.
+    pub(crate) fn render(&self, presentity: PresentityId, view: View) -> Box<[(Category, Bytes)]> {
         let Some(rule) = self.desk.scheme.rule(view) else { return Box::new([]) };
-        Ranked::new(&self.desk.presences[ward], &self.desk.scheme).parts(rule)
+        let nothing = Presence::default();
+        let record = self.ward_of(presentity).map_or(&nothing, |ward| &self.desk.presences[ward]);
+        Ranked::new(record, &self.desk.scheme, self.fan.now()).parts(rule)
     }
 }

@@ -85,6 +85,7 @@ pub struct Scheme {
     composition: Arc<dyn Composition>,
     guard: Arc<dyn Guard>,
     events: bool,
+    composes: bool,
 }
 
 impl Scheme {
@@ -123,6 +124,7 @@ impl Scheme {
             composition: Arc::new(composition),
             guard: Arc::new(guard),
             events: false,
+            composes: true,
         };
         match scheme.unknown_view(&*scheme.guard) {
             Some(view) => Err(SchemeError::UnknownView(view)),
@@ -140,6 +142,7 @@ impl Scheme {
             composition: Arc::new(LastWrite),
             guard: Arc::new(Policy::everybody(Decision::Show(View(0)))),
             events: false,
+            composes: false,
         }
     }
 
@@ -191,15 +194,7 @@ impl Scheme {
             everything("friends", 400, EntriesRule::Shown),
             offline("blocked", 32_000),
         ];
-        let defaults = Policy::containers(
-            &views,
-            [
-                (Who::Organisation(organisation), 200),
-                (Who::Network(Network::Federated), 100),
-                (Who::Network(Network::PublicCloud), 100),
-                (Who::Everyone, 0),
-            ],
-        );
+        let defaults = Policy::containers(&views, Self::lync_members(organisation));
         let guard = defaults.unwrap_or_else(|_| Policy::everybody(Decision::Block));
         Self {
             categories: ["state", "note", "calendarData", "contactCard", "services"].map(Box::from).into(),
@@ -207,7 +202,19 @@ impl Scheme {
             composition: Arc::new(MostAvailable),
             guard: Arc::new(guard),
             events: false,
+            composes: true,
         }
+    }
+
+    /// The members that Lync's containers have by default: for a policy of a presentity's own to begin with.
+    #[must_use]
+    pub fn lync_members(organisation: u64) -> [(Who, u16); 4] {
+        [
+            (Who::Organisation(organisation), 200),
+            (Who::Network(Network::Federated), 100),
+            (Who::Network(Network::PublicCloud), 100),
+            (Who::Everyone, 0),
+        ]
     }
 
     /// Lync's contact card, which everybody may see.
@@ -230,6 +237,14 @@ impl Scheme {
             Some(view) => Err(SchemeError::UnknownView(view)),
             None => Ok(self),
         }
+    }
+
+    /// Leaves composition to the embedder, who sets the state of each view by [`crate::FanOut::publish`]; policies decide
+    /// between his views all the same.
+    #[must_use]
+    pub fn set_directly(mut self) -> Self {
+        self.composes = false;
+        self
     }
 
     /// With this composition.
@@ -267,6 +282,10 @@ impl Scheme {
     #[must_use]
     pub fn guard(&self) -> &Arc<dyn Guard> {
         &self.guard
+    }
+
+    pub(crate) fn composes(&self) -> bool {
+        self.composes
     }
 
     pub(crate) fn composition(&self) -> &dyn Composition {

@@ -8,11 +8,11 @@ use core::ops::{Deref, DerefMut};
 use super::desk::Desk;
 use super::scheme::Scheme;
 use crate::error::{Bound, Corrupt, Error, ShardError};
-use crate::id::{PresentityId, ShardIndex, Tick, Ticket};
+use crate::id::{Categories, PresentityId, ShardIndex, Tick, Ticket};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::publication::{EndpointPublication, NameClaim, PolicyEdit};
-use crate::shard::message::{Interest, Message, Outcome, Request};
+use crate::shard::message::{Interest, Message, Outcome, Publication, Request};
 use crate::shard::{FanOut, FanOutConfig, Footprint, ShardMemory, Work};
 use crate::store::{Heap, NONE};
 
@@ -99,15 +99,34 @@ impl<B: ShardMemory> Shard<B> {
         &self.desk.scheme
     }
 
+    /// Asks the presentity's home to make this the state of a view, where the scheme leaves composition to the embedder.
+    ///
+    /// # Errors
+    /// [`Error::Composed`] where it does not, and those of [`FanOut::publish`].
+    pub fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
+        if self.desk.scheme.composes() {
+            return Err(Error::Composed);
+        }
+        self.fan.publish(publication)
+    }
+
     /// Asks the presentity's home to take in what one of its endpoints says. The outcome is [`Outcome::Accepted`] or a
     /// refusal.
     ///
     /// # Errors
-    /// [`Error::Busy`] while all credits to that home are out; [`Error::UnknownCategory`]; [`Error::Limit`] for a
-    /// document that is too long.
+    /// [`Error::Busy`] while all credits to that home are out; [`Error::NotComposed`], [`Error::UnknownCategory`],
+    /// [`Error::CategoryTwice`]; [`Error::Limit`] for a document that is too long.
     pub fn publish_endpoint(&mut self, publication: EndpointPublication) -> Result<Ticket, Error> {
+        if !self.desk.scheme.composes() {
+            return Err(Error::NotComposed);
+        }
         let limit = self.fan.limits().document_bytes;
+        let mut named = Categories::NONE;
         for part in &publication.parts {
+            if named.contains(part.category) {
+                return Err(Error::CategoryTwice(part.category));
+            }
+            named = named.with(part.category);
             if part.category.index() >= self.desk.scheme.categories().len() {
                 return Err(Error::UnknownCategory(part.category));
             }
@@ -212,40 +231,43 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     fn take_join(&mut self, from: ShardIndex, interest: Interest) {
+        let Interest { presentity, view, policy, .. } = interest;
+        self.recall_policy(presentity, policy);
         self.fan.take_join(from, interest);
-        let ward = match self.ward_of(interest.presentity) {
-            Some(ward) => ward,
+        if self.desk.scheme.has_events() {
             // To tell of a first watcher, the presentity has to be known. At the limit there is no event for it.
-            None if self.desk.scheme.has_events() => {
-                let Ok(ward) = self.ward_for(interest.presentity) else { return };
-                ward
+            let _ = self.ward_for(presentity);
+        }
+        let is_new = self.fan.homes.find(presentity, view).is_some_and(|view| !self.fan.homes.views[view].is_composed);
+        if is_new && self.desk.scheme.composes() {
+            // Nobody has rendered the view yet.
+            if let Some(ward) = self.ward_of(presentity) {
+                self.expire_presence(ward);
             }
-            None => return,
-        };
-        self.note_watched(ward);
-        let view = self.fan.homes.find(interest.presentity, interest.view);
-        if view.is_some_and(|view| !self.fan.homes.views[view].is_composed) {
-            // The view is new: nobody has rendered it yet.
-            self.expire_presence(ward);
-            if let Some(ward) = self.ward_of(interest.presentity) {
-                self.recompose(ward);
+            if let Some(home) = self.fan.homes.find_home(presentity) {
+                self.compose_home(home);
             }
+        }
+        if let Some(ward) = self.ward_of(presentity) {
+            self.note_watched(ward);
         }
     }
 
     fn take_leave(&mut self, from: ShardIndex, interest: Interest) {
+        let Interest { presentity, view, .. } = interest;
         self.fan.take_leave(from, interest);
-        let Some(ward) = self.ward_of(interest.presentity) else { return };
-        if let Some(view) = self.fan.homes.find(interest.presentity, interest.view) {
+        if let Some(view) = self.fan.homes.find(presentity, view) {
             self.drop_view_if_unwatched(view);
         }
+        let Some(ward) = self.ward_of(presentity) else { return };
         self.note_watched(ward);
-        if self.desk.edits.is_under_way(interest.presentity) && !self.listens(from, ward) {
+        if self.desk.edits.is_under_way(presentity) && !self.listens(from, ward) {
             // Who looks at nothing shows nothing.
             let epoch = self.fan.homes.wards[ward].epoch;
-            self.take_applied(from, interest.presentity, epoch);
+            self.take_applied(from, presentity, epoch);
+        } else {
+            self.forget_if_empty(ward);
         }
-        self.forget_if_empty(ward);
     }
 
     /// Whether a shard listens to any view of a presentity.

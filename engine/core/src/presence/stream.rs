@@ -9,6 +9,7 @@ use alloc::collections::VecDeque;
 use super::Shard;
 use crate::id::{PolicyEpoch, PresentityId, ShardSet, Tick};
 use crate::shard::ShardMemory;
+use crate::shard::home::UNSETTLED;
 use crate::store::NONE;
 
 /// What happened to a presentity.
@@ -155,8 +156,8 @@ impl<B: ShardMemory> Shard<B> {
         }
         let homes = &self.fan.homes;
         let watched = homes.views_of(homes.wards[ward].home).any(|view| {
-            let record = &homes.views[view];
-            record.readers != NONE && !record.view.is_closed()
+            let is_settled = |reader| homes.readers[reader].guard_marks & UNSETTLED == 0;
+            !homes.views[view].view.is_closed() && homes.readers_of(view).any(is_settled)
         });
         self.desk.presences[ward].standing.watched = watched;
         self.list_for_event(ward);

@@ -88,16 +88,26 @@ impl Gates {
         self.table.find(presentity, |gate| self.gates[gate].presentity == presentity)
     }
 
+    /// The newest policy of a presentity that is known here.
+    pub(crate) fn epoch_of(&self, presentity: PresentityId) -> PolicyEpoch {
+        self.find(presentity).map_or(PolicyEpoch::default(), |gate| self.gates[gate].epoch)
+    }
+
     /// What the policy that is known here says of a watcher, and its number.
     pub(crate) fn decide(&self, presentity: PresentityId, who: &Identity) -> (Verdict, PolicyEpoch) {
         let gate = self.find(presentity).map(|gate| &self.gates[gate]);
         let guard = gate.and_then(|gate| gate.guard.as_ref()).unwrap_or(&self.default);
+        (self.verdict_of(&**guard, who), gate.map_or(PolicyEpoch::default(), |gate| gate.epoch))
+    }
+
+    /// What a guard says of a watcher, if it is a view that there is.
+    pub(crate) fn verdict_of(&self, guard: &dyn Guard, who: &Identity) -> Verdict {
         let mut verdict = guard.decide(who);
         if verdict.view.0 >= self.views && !verdict.view.is_closed() {
             // A guard that keeps its word names none; one that does not must not open anything.
             verdict.view = View::BLOCKED;
         }
-        (verdict, gate.map_or(PolicyEpoch::default(), |gate| gate.epoch))
+        verdict
     }
 
     pub(crate) fn identity(&self, group: u32) -> Option<&Arc<Identity>> {
@@ -285,7 +295,8 @@ impl<B: ShardMemory> FanOut<B> {
     /// The next policy that this shard has applied, for its home.
     pub(crate) fn next_applied(&mut self, to: ShardIndex) -> Option<Message> {
         let gate = self.links[to.index()].applied.head;
-        if gate == NONE {
+        if gate == NONE || !self.links[to.index()].interests.is_empty() {
+            // What watchers were moved away from is left first, so that the home sees who watches what.
             return None;
         }
         self.leave_list(gate);

@@ -57,8 +57,13 @@ impl<B: ShardMemory> FanOut<B> {
             // Its documents go back with it, and there is no room for them.
             return None;
         }
-        let interest =
-            Interest { presentity: record.presentity, view: record.view, topic, generation: record.generation };
+        let interest = Interest {
+            presentity: record.presentity,
+            view: record.view,
+            topic,
+            generation: record.generation,
+            policy: self.gates.epoch_of(record.presentity),
+        };
         self.settle_interest(topic);
         if !is_leave {
             self.topics.topics[topic].state |= JOINED;
@@ -93,13 +98,16 @@ impl<B: ShardMemory> FanOut<B> {
         let view =
             self.homes.find_or_create(interest.presentity, interest.view).expect("memory for a joined presentity");
         let reader = self.reader_for(view, from).expect("memory for a joined presentity");
-        let wants_guard = u8::from(self.homes.has_policy(view));
+        let guard_marks = self.homes.guard_marks(view, interest.policy);
         let record = &mut self.homes.readers[reader];
         record.topic = interest.topic;
         record.generation = interest.generation;
         record.wants_whole = 1;
-        record.wants_guard = wants_guard;
+        record.guard_marks = guard_marks;
         self.owe_update(reader);
+        if guard_marks != 0 {
+            self.owe_guard_to(self.homes.views[view].home, |shard| shard == from);
+        }
     }
 
     fn reader_for(&mut self, view: u32, shard: ShardIndex) -> Result<u32, SlabFull> {

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-use super::home::{Reader, Ward};
+use super::home::{Reader, WANTS_GUARD};
 use super::message::{Message, NewGuard, Outcome, Part, Parts, Update};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
@@ -126,13 +126,23 @@ impl<B: ShardMemory> FanOut<B> {
     /// Every shard that looks at the presentity is owed its policy, and gets it before anything else. Whichever of the
     /// presentity's updates goes first brings it along, so nothing that is composed from now on arrives without (C6).
     pub(crate) fn owe_guard(&mut self, home: u32) -> ShardSet {
+        self.owe_guard_to(home, |_| true)
+    }
+
+    /// As [`Self::owe_guard`], to some shards. Always for all of a shard's topics: it closes them all when the policy comes,
+    /// and each opens with an update of its own.
+    pub(crate) fn owe_guard_to(&mut self, home: u32, is_meant: impl Fn(ShardIndex) -> bool) -> ShardSet {
         let mut shards = ShardSet::NONE;
         let mut view = self.homes.homes[home].views;
         while view != NONE {
             let mut reader = self.homes.views[view].readers;
             while reader != NONE {
                 let record = &mut self.homes.readers[reader];
-                record.wants_guard = 1;
+                if !is_meant(ShardIndex(record.shard)) {
+                    reader = record.next;
+                    continue;
+                }
+                record.guard_marks |= WANTS_GUARD;
                 shards.insert(ShardIndex(record.shard));
                 let updates = &mut self.links[usize::from(record.shard)].updates;
                 if core::mem::replace(&mut record.is_owed, 1) != 0 {
@@ -172,14 +182,11 @@ impl<B: ShardMemory> FanOut<B> {
         record.wants_whole = 0;
         record.sent_turn = view.turn;
         self.counters.updates_sent += 1;
-        if record.wants_guard != 0 {
-            record.wants_guard = 0;
-            let ward = homes.homes[view.home].ward;
-            if ward != NONE {
-                let Ward { epoch, guard, .. } = &homes.wards[ward];
-                let guard = NewGuard { epoch: *epoch, guard: guard.clone() };
-                return Some(Message::Update(Update { parts: Parts::Guarded((guard, update.parts).into()), ..update }));
-            }
+        if record.guard_marks & WANTS_GUARD != 0 {
+            record.guard_marks &= !WANTS_GUARD;
+            let ward = &homes.wards[homes.homes[view.home].ward];
+            let guard = NewGuard { epoch: ward.epoch, guard: ward.guard.clone() };
+            return Some(Message::Update(Update { parts: Parts::Guarded((guard, update.parts).into()), ..update }));
         }
         Some(Message::Update(update))
     }

@@ -171,6 +171,8 @@ pub struct Interest {
     pub topic: u32,
     /// The topic's generation: what was meant for an earlier join is not taken for an answer to this one.
     pub generation: u32,
+    /// The newest policy of the presentity that the shard knows, so that the home tells it of another.
+    pub policy: PolicyEpoch,
 }
 
 /// The newest state of a view.

@@ -82,9 +82,6 @@ impl<B: ShardMemory> FanOut<B> {
         if !self.takes_publications() {
             return Err(Refusal::Busy { retry_after_us: self.limits.retry_after_us });
         }
-        if self.homes.find_home(presentity).is_some_and(|home| self.homes.is_composed(home)) {
-            return Err(Refusal::Composed);
-        }
         let found = self.homes.find(presentity, name);
         let Some(bytes) = document else {
             // To take away what is not there changes nothing, and makes no home.

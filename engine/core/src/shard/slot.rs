@@ -157,6 +157,8 @@ impl<B: ShardMemory> Outboxes<B> {
     }
 
     /// Takes a watcher out of those that are ready.
+    // Left to itself the compiler calls it for every watcher drained: 834 instructions a notification instead of 809.
+    #[inline(always)]
     pub(crate) fn unready(&mut self, watcher: u32) {
         if self.ready.remove(self.watchers[watcher].ready_place) {
             let watchers = &mut self.watchers;

@@ -16,7 +16,7 @@ use super::expiry::Expiries;
 use crate::document::{Document, Released};
 use crate::id::{Category, PARTITIONS, PolicyEpoch, PresentityId, Stamp, Tick, View};
 use crate::store::{Heap, IdTable, NONE, Slab, SlabFull};
-pub(crate) use record::{Home, Reader};
+pub(crate) use record::{Home, Reader, UNSETTLED, WANTS_GUARD};
 pub(crate) use record::{HomeParts, HomeView, Ward};
 
 /// What became of a new state.
@@ -40,6 +40,8 @@ pub(crate) struct Homes<B: ShardMemory> {
     pub(crate) expiries: Expiries,
     /// By partition, the highest stamp of a home that is gone.
     floors: Box<[Stamp]>,
+    /// By partition, the highest policy of a ward that is gone: a shard may still know it.
+    policy_floors: Box<[PolicyEpoch]>,
     /// Views with a document.
     pub(crate) states: u32,
     /// Bytes of the documents that are some view's state.
@@ -61,6 +63,7 @@ impl<B: ShardMemory> Homes<B> {
             table: IdTable::new(seed),
             expiries: Expiries::default(),
             floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
+            policy_floors: vec![PolicyEpoch::default(); PARTITIONS].into_boxed_slice(),
             states: 0,
             documents_bytes: 0,
             retired_bytes: 0,
@@ -192,27 +195,39 @@ impl<B: ShardMemory> Homes<B> {
         let home = self.home_for(presentity)?;
         if self.homes[home].ward == NONE {
             let ward = self.wards.insert()?;
-            self.wards[ward] = Ward { home, ..Ward::default() };
+            let epoch = self.policy_floors[presentity.partition().index()];
+            self.wards[ward] = Ward { home, epoch, ..Ward::default() };
             self.homes[home].ward = ward;
         }
         Ok(self.homes[home].ward)
     }
 
-    /// Whether the layer above composes a home's views.
-    pub(crate) fn is_composed(&self, home: u32) -> bool {
-        let ward = self.homes[home].ward;
-        ward != NONE && self.wards[ward].is_composed
+    /// What a shard that joins a view, and knows this policy, lacks of the newest.
+    pub(crate) fn guard_marks(&self, view: u32, known: PolicyEpoch) -> u8 {
+        match self.homes[self.views[view].home].ward {
+            NONE => 0,
+            ward if self.wards[ward].is_set && self.wards[ward].epoch != known => WANTS_GUARD | UNSETTLED,
+            _ => 0,
+        }
     }
 
-    /// Whether the view's presentity ever had a policy of its own.
-    pub(crate) fn has_policy(&self, view: u32) -> bool {
-        let ward = self.homes[self.views[view].home].ward;
-        ward != NONE && self.wards[ward].epoch != PolicyEpoch::default()
+    /// Whether a shard may still apply a policy that is gone and forgotten.
+    pub(crate) fn is_outdated(&self, presentity: PresentityId, known: PolicyEpoch) -> bool {
+        known != PolicyEpoch::default() && known != self.policy_floors[presentity.partition().index()]
+    }
+
+    /// Whether some shard was not sent the policy of a ward yet.
+    pub(crate) fn owes_guard(&self, ward: u32) -> bool {
+        let mut readers = self.views_of(self.wards[ward].home).flat_map(|view| self.readers_of(view));
+        readers.any(|reader| self.readers[reader].guard_marks & WANTS_GUARD != 0)
     }
 
     /// Lets go of a ward, and of its home if it was there for nothing else.
     pub(crate) fn remove_ward(&mut self, ward: u32) {
-        let home = self.wards[ward].home;
+        let Ward { home, epoch, .. } = self.wards[ward];
+        let partition = PresentityId::new(self.homes[home].presentity).partition();
+        let floor = &mut self.policy_floors[partition.index()];
+        *floor = (*floor).max(epoch);
         self.wards[ward].guard = None;
         self.wards.remove(ward);
         self.homes[home].ward = NONE;
@@ -390,7 +405,8 @@ impl<B: ShardMemory> Homes<B> {
     }
 
     pub(crate) fn tables_bytes(&self) -> u64 {
-        self.table.bytes() + (self.floors.len() * size_of::<Stamp>()) as u64
+        let floors = PARTITIONS * (size_of::<Stamp>() + size_of::<PolicyEpoch>());
+        self.table.bytes() + floors as u64
     }
 }
 

@@ -38,8 +38,8 @@ pub(crate) struct Ward {
     pub(crate) epoch: PolicyEpoch,
     /// The home, or the chain of free records.
     pub(crate) home: u32,
-    /// Whether its views are composed by the layer above, and cannot be set one by one.
-    pub(crate) is_composed: bool,
+    /// Whether a policy was set since the ward was made, be it to none.
+    pub(crate) is_set: bool,
 }
 
 impl Record for Ward {
@@ -134,9 +134,15 @@ pub struct Reader {
     pub(crate) is_owed: u8,
     /// Nothing was sent since its join: it gets all there is.
     pub(crate) wants_whole: u8,
-    /// It was not sent the newest policy.
-    pub(crate) wants_guard: u8,
+    /// What it lacks of the newest policy: [`WANTS_GUARD`], [`UNSETTLED`].
+    pub(crate) guard_marks: u8,
 }
+
+/// The reader was not sent the newest policy.
+pub(crate) const WANTS_GUARD: u8 = 1;
+/// The reader joined without knowing the policy, and its shard has not said that it applied it: who watches there may
+/// turn out to see nothing.
+pub(crate) const UNSETTLED: u8 = 1 << 1;
 
 impl Reader {
     pub(crate) fn owed_links(&mut self) -> &mut Links {
