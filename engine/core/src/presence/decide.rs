@@ -42,10 +42,10 @@ impl<B: ShardMemory> Shard<B> {
             Some(_) => Audited::PolicySet { author },
             None => Audited::PolicyRemoved { author },
         };
+        let floor = self.fan.homes.policy_floor(presentity);
         let record = &mut self.fan.homes.wards[ward];
-        record.epoch = record.epoch.next();
+        record.epoch = record.epoch.max(floor).next();
         record.guard = guard;
-        record.is_set = true;
         let home = record.home;
         self.fan.homes.raise_stamp(home);
         let shards = self.fan.owe_guard(home);

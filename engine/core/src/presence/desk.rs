@@ -2,7 +2,7 @@
 //!
 //! One record for each presentity that has ever published through an endpoint, has a policy of its own, a name, or
 //! somebody who waits for its decision; it has the number of the fan-out's ward. Invariant: a record in use has a ward;
-//! parts name endpoints that are there; the record's expiry is its earliest endpoint's. It weighs 80 bytes, 56 for each
+//! parts name endpoints that are there; the record's expiry is its earliest endpoint's. It weighs 72 bytes, 56 for each
 //! endpoint, 16 for each document, and what the allocator adds.
 
 use alloc::boxed::Box;
@@ -88,16 +88,38 @@ pub(crate) struct Presence {
     pub(crate) standing: Standing,
 }
 
+/// It is online.
+pub(crate) const ONLINE: u8 = 1;
+/// That it is online was told.
+pub(crate) const ONLINE_TOLD: u8 = 1 << 1;
+/// Somebody watches it, who may see something.
+pub(crate) const WATCHED: u8 = 1 << 2;
+/// That somebody does was told.
+pub(crate) const WATCHED_TOLD: u8 = 1 << 3;
+/// It is in the list of those of whom there is something to be told.
+pub(crate) const LISTED: u8 = 1 << 4;
+
 /// What is true of a presentity, and what of it was told.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Standing {
-    pub(crate) online: bool,
-    pub(crate) watched: bool,
-    pub(crate) online_told: bool,
-    pub(crate) watched_told: bool,
-    pub(crate) is_listed: bool,
+    flags: u8,
     /// The place of the endpoint that composition put first, if there is one.
     pub(crate) shown: Option<u8>,
+}
+
+impl Standing {
+    pub(crate) fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    pub(crate) fn set(&mut self, flag: u8, to: bool) {
+        self.flags = if to { self.flags | flag } else { self.flags & !flag };
+    }
+
+    /// Whether something is true that was not told, or was told and is not true any more.
+    pub(crate) fn has_news(self) -> bool {
+        self.has(ONLINE) != self.has(ONLINE_TOLD) || self.has(WATCHED) != self.has(WATCHED_TOLD)
+    }
 }
 
 impl Default for Presence {
@@ -115,7 +137,7 @@ impl Default for Presence {
     }
 }
 
-const _: () = assert!(size_of::<Presence>() == 80 && size_of::<Endpoint>() == 56 && size_of::<Part>() == 16);
+const _: () = assert!(size_of::<Presence>() == 72 && size_of::<Endpoint>() == 56 && size_of::<Part>() == 16);
 
 impl Presence {
     pub(crate) fn links(&mut self) -> &mut Links {
@@ -151,8 +173,13 @@ impl Presence {
         let rare = self.rare.as_ref().map_or(0, |rare| {
             size_of::<Rare>() + rare.name.as_ref().map_or(0, |name| name.len()) + rare.pending.capacity() * 8
         });
-        size_of_val(&*self.endpoints) + size_of_val(&*self.parts) + rare
+        allocated(size_of_val(&*self.endpoints)) + allocated(size_of_val(&*self.parts)) + rare
     }
+}
+
+/// What so many bytes take from an allocator that adds a word and rounds up.
+fn allocated(bytes: usize) -> usize {
+    if bytes == 0 { 0 } else { (bytes + size_of::<usize>()).next_multiple_of(16) }
 }
 
 impl Expiring for Presence {
@@ -238,7 +265,7 @@ impl Desk {
             let record = &self.presences[ward];
             let wrong = |rule| Err(Corrupt { rule, index: ward.into() });
             heap_bytes += record.heap_bytes() as u64;
-            listed += u32::from(record.standing.is_listed);
+            listed += u32::from(record.standing.has(LISTED));
             let is_empty = record.endpoints.is_empty() && record.rare.is_none() && record.place == NONE;
             if !is_live(ward) && !is_empty {
                 return wrong("a presence in use has a ward");
@@ -256,7 +283,7 @@ impl Desk {
         }
         let mut ward = self.listed.head;
         while ward != NONE {
-            if !self.presences[ward].standing.is_listed || listed == 0 {
+            if !self.presences[ward].standing.has(LISTED) || listed == 0 {
                 return Err(Corrupt { rule: "who is listed for an event knows it", index: ward.into() });
             }
             listed -= 1;

@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::Shard;
-use super::desk::{Endpoint, Part, Presence, seconds};
+use super::desk::{Endpoint, LISTED, Part, Presence, WATCHED, seconds};
 use crate::document::Document;
 use crate::error::{Accepted, Bound, Refusal};
 use crate::id::{Category, EndpointId, EntityTag, PolicyEpoch, PresentityId, Stamp, Tick};
@@ -311,9 +311,11 @@ impl<B: ShardMemory> Shard<B> {
     /// A shard joins that still knows a policy which was removed and forgotten here: it is told so, under a number that is
     /// new to it. That takes no more room than the policy did.
     pub(crate) fn recall_policy(&mut self, presentity: PresentityId, known: PolicyEpoch) {
-        if self.ward_of(presentity).is_none() && self.fan.homes.is_outdated(presentity, known) {
+        let ward = self.ward_of(presentity);
+        let is_forgotten = ward.is_none_or(|ward| self.fan.homes.wards[ward].epoch == PolicyEpoch::default());
+        if is_forgotten && self.fan.homes.is_outdated(presentity, known) {
             let ward = self.new_ward(presentity).expect("memory for a policy");
-            self.fan.homes.wards[ward].is_set = true;
+            self.fan.homes.wards[ward].epoch = self.fan.homes.policy_floor(presentity);
         }
     }
 
@@ -323,8 +325,8 @@ impl<B: ShardMemory> Shard<B> {
         let is_empty = record.endpoints.is_empty()
             && record.last_seen == Tick::NEVER
             && record.rare.is_none()
-            && !record.standing.is_listed
-            && !record.standing.watched;
+            && !record.standing.has(LISTED)
+            && !record.standing.has(WATCHED);
         // A policy that is gone need not be remembered: who still applies it names its number when it joins, and a later
         // one has a higher number.
         let has_policy = self.fan.homes.wards[ward].guard.is_some();

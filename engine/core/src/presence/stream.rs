@@ -7,6 +7,7 @@
 use alloc::collections::VecDeque;
 
 use super::Shard;
+use super::desk::{LISTED, ONLINE, ONLINE_TOLD, WATCHED, WATCHED_TOLD};
 use crate::id::{PolicyEpoch, PresentityId, ShardSet, Tick};
 use crate::shard::ShardMemory;
 use crate::shard::home::UNSETTLED;
@@ -101,18 +102,18 @@ impl<B: ShardMemory> Shard<B> {
             }
             let presentity = self.presentity_of(ward);
             let standing = &mut self.desk.presences[ward].standing;
-            if standing.online != standing.online_told {
-                standing.online_told = standing.online;
-                let kind = if standing.online { PresenceEventKind::Online } else { PresenceEventKind::Offline };
-                return Some(PresenceEvent { presentity, kind });
+            let kinds = [
+                (ONLINE, ONLINE_TOLD, PresenceEventKind::Online, PresenceEventKind::Offline),
+                (WATCHED, WATCHED_TOLD, PresenceEventKind::FirstWatcher, PresenceEventKind::LastWatcher),
+            ];
+            for (flag, told, begun, ended) in kinds {
+                let is_true = standing.has(flag);
+                if is_true != standing.has(told) {
+                    standing.set(told, is_true);
+                    return Some(PresenceEvent { presentity, kind: if is_true { begun } else { ended } });
+                }
             }
-            if standing.watched != standing.watched_told {
-                standing.watched_told = standing.watched;
-                let kind =
-                    if standing.watched { PresenceEventKind::FirstWatcher } else { PresenceEventKind::LastWatcher };
-                return Some(PresenceEvent { presentity, kind });
-            }
-            standing.is_listed = false;
+            standing.set(LISTED, false);
             self.desk.listed.remove(&mut self.desk.presences, ward, super::desk::Presence::links);
             self.forget_if_empty(ward);
         }
@@ -145,7 +146,7 @@ impl<B: ShardMemory> Shard<B> {
     }
 
     pub(crate) fn note_online(&mut self, ward: u32, online: bool) {
-        self.desk.presences[ward].standing.online = online;
+        self.desk.presences[ward].standing.set(ONLINE, online);
         self.list_for_event(ward);
     }
 
@@ -159,15 +160,14 @@ impl<B: ShardMemory> Shard<B> {
             let is_settled = |reader| homes.readers[reader].guard_marks & UNSETTLED == 0;
             !homes.views[view].view.is_closed() && homes.readers_of(view).any(is_settled)
         });
-        self.desk.presences[ward].standing.watched = watched;
+        self.desk.presences[ward].standing.set(WATCHED, watched);
         self.list_for_event(ward);
     }
 
     fn list_for_event(&mut self, ward: u32) {
         let standing = &mut self.desk.presences[ward].standing;
-        let has_news = standing.online != standing.online_told || standing.watched != standing.watched_told;
-        if self.desk.scheme.has_events() && has_news && !standing.is_listed {
-            standing.is_listed = true;
+        if self.desk.scheme.has_events() && standing.has_news() && !standing.has(LISTED) {
+            standing.set(LISTED, true);
             self.desk.listed.push_back(&mut self.desk.presences, ward, super::desk::Presence::links);
         }
     }

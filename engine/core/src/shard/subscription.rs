@@ -76,10 +76,9 @@ impl<B: ShardMemory> FanOut<B> {
     ) -> Result<usize, Error> {
         self.reserve_subscriptions(index, presentities, &view_of)?;
         // Whether the group holds a topic already is asked of the topic, whose line is at hand, once the group's own
-        // topics were told of this call. With few to add to many, and while presentities have several views, it is
-        // cheaper to look for them in the group.
+        // topics were told of this call. With few to add to many it is cheaper to look for them in the group.
         let many = presentities.len() * 4 >= self.outboxes.groups[index].len as usize;
-        let call = if many && !self.topics.has_views { self.begin_call(index) } else { 0 };
+        let call = if many { self.begin_call(index) } else { 0 };
         let mut fresh = 0;
         for batch in presentities.chunks(BATCH) {
             let mut views = [View::PLAIN; BATCH];
@@ -89,11 +88,13 @@ impl<B: ShardMemory> FanOut<B> {
             let found = self.look_up(&views, batch);
             for ((&topic, &presentity), view) in found.iter().zip(batch).zip(views) {
                 let is_held = match topic {
+                    topic if topic != NONE && !self.topics.has_views => match call {
+                        0 => self.slot_in(index, topic).is_some(),
+                        call => self.topics.topics[topic].held_in_call == call,
+                    },
                     // It may have been new to this very batch, or be held in another view.
-                    NONE => self.subscription_of(index, presentity).is_some(),
-                    topic if call != 0 => self.topics.topics[topic].held_in_call == call,
-                    topic if !self.topics.has_views => self.slot_in(index, topic).is_some(),
-                    _ => self.subscription_of(index, presentity).is_some(),
+                    _ if call == 0 => self.subscription_of(index, presentity).is_some(),
+                    _ => self.is_held_in(call, presentity),
                 };
                 if is_held {
                     continue;
@@ -316,6 +317,12 @@ impl<B: ShardMemory> FanOut<B> {
             run = record.links.next;
         }
         self.calls
+    }
+
+    /// Whether the group of a bulk call holds a presentity in any view.
+    fn is_held_in(&self, call: u32, presentity: PresentityId) -> bool {
+        let mut topics = self.topics.table.candidates(presentity).map(|topic| &self.topics.topics[topic]);
+        topics.any(|topic| topic.presentity == presentity && topic.held_in_call == call)
     }
 
     /// Finds the topics of a batch, a step of the way for all of them at a time, so that the lines of each step come

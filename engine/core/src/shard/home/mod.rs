@@ -195,8 +195,7 @@ impl<B: ShardMemory> Homes<B> {
         let home = self.home_for(presentity)?;
         if self.homes[home].ward == NONE {
             let ward = self.wards.insert()?;
-            let epoch = self.policy_floors[presentity.partition().index()];
-            self.wards[ward] = Ward { home, epoch, ..Ward::default() };
+            self.wards[ward] = Ward { home, ..Ward::default() };
             self.homes[home].ward = ward;
         }
         Ok(self.homes[home].ward)
@@ -206,14 +205,21 @@ impl<B: ShardMemory> Homes<B> {
     pub(crate) fn guard_marks(&self, view: u32, known: PolicyEpoch) -> u8 {
         match self.homes[self.views[view].home].ward {
             NONE => 0,
-            ward if self.wards[ward].is_set && self.wards[ward].epoch != known => WANTS_GUARD | UNSETTLED,
-            _ => 0,
+            ward => match self.wards[ward].epoch {
+                epoch if epoch == known || epoch == PolicyEpoch::default() => 0,
+                _ => WANTS_GUARD | UNSETTLED,
+            },
         }
+    }
+
+    /// The highest number that a policy of the presentity's may have had before its ward was made.
+    pub(crate) fn policy_floor(&self, presentity: PresentityId) -> PolicyEpoch {
+        self.policy_floors[presentity.partition().index()]
     }
 
     /// Whether a shard may still apply a policy that is gone and forgotten.
     pub(crate) fn is_outdated(&self, presentity: PresentityId, known: PolicyEpoch) -> bool {
-        known != PolicyEpoch::default() && known != self.policy_floors[presentity.partition().index()]
+        known != PolicyEpoch::default() && known != self.policy_floor(presentity)
     }
 
     /// Whether some shard was not sent the policy of a ward yet.

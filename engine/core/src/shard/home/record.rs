@@ -30,16 +30,15 @@ impl Record for Home {
     }
 }
 
-/// A presentity of which more is known than its views: 32 bytes, and the layer above has a record of the same number.
+/// A presentity of which more is known than its views: 24 bytes, and the layer above has a record of the same number.
 #[derive(Debug, Default)]
 pub(crate) struct Ward {
     /// Its policy; none where the scheme's holds.
     pub(crate) guard: Option<Arc<dyn Guard>>,
+    /// The policy's number; 0 while none was set since the ward was made, be it to none.
     pub(crate) epoch: PolicyEpoch,
     /// The home, or the chain of free records.
     pub(crate) home: u32,
-    /// Whether a policy was set since the ward was made, be it to none.
-    pub(crate) is_set: bool,
 }
 
 impl Record for Ward {
