@@ -20,6 +20,10 @@ Examples:
 Latency of a publication is counted from the moment it was planned, for each watcher, to the moment the watcher was
 told it or anything newer. `first`, `median` and `last` are over all watchers of that publication.
 
+With lync-2013 presence is composed of what endpoints publish, and containers say who sees what: colleagues everything,
+federated users and those of public clouds a number and the contact card. Publications of endpoints that are not shown
+and edits of policies come on top of the rate; the report tells the traffic by kind. With plain nothing is composed.
+
 Exit code: 0 PASS, 1 FAIL, 2 the command line, the model or the machine does not allow the run.";
 
 /// Measures how much presence an engine carries, and how fast.

@@ -13,8 +13,10 @@ use thiserror::Error;
 
 use crate::point::{PointAnswer, PointOrder};
 use crate::population::Population;
+use crate::presence;
 use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, PublicationLog};
+use crate::schedule::Mix;
 use fanfare::Clock;
 
 /// Publications under way for each shard, before a publisher has to wait.
@@ -29,7 +31,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// What generators are told to do.
 #[derive(Clone, Debug)]
 pub enum Order {
-    /// Publish one document for each user.
+    /// Publish what each user says first.
     Build,
     /// Open the watchers, subscribe, and take in all first states.
     SignIn,
@@ -104,8 +106,10 @@ pub struct Checked {
     pub topic_bytes: u64,
     /// Of which documents.
     pub document_bytes: u64,
-    /// Presentities with a watcher on this shard.
+    /// Views of presentities with a watcher on this shard.
     pub topics: u64,
+    /// Presentities with a watcher on this shard.
+    pub presentities: u64,
 }
 
 impl Checked {
@@ -125,6 +129,7 @@ impl Checked {
         self.topic_bytes += other.topic_bytes;
         self.document_bytes += other.document_bytes;
         self.topics += other.topics;
+        self.presentities += other.presentities;
     }
 
     /// Whether everything owed is accounted for (C3).
@@ -178,14 +183,18 @@ pub struct Common {
     pub shards: usize,
     /// Contacts in one subscribe call.
     pub batch: usize,
-    /// The share of publications of each category.
-    pub category_shares: Vec<f64>,
+    /// What users do.
+    pub mix: Mix,
+    /// Whether presence is composed of what endpoints publish, and policies say who sees what.
+    pub composed: bool,
     /// Publications under way.
     pub log: Arc<PublicationLog>,
     /// The version that each user published last; written by the user's generator alone.
     pub versions: Box<[AtomicU32]>,
-    /// Watchers of each user on all shards; written at the end of the sign-in.
-    pub watchers: Box<[AtomicU32]>,
+    /// Watchers of each user on all shards who are told of every publication; written at the end of the sign-in.
+    pub inside: Box<[AtomicU32]>,
+    /// The same for those who are told of wide ones only (see [`crate::presence::is_wide`]).
+    pub outside: Box<[AtomicU32]>,
     cut: Arc<AtomicBool>,
     lines: Box<[Line]>,
 }
@@ -208,8 +217,10 @@ pub struct CrewPlan {
     pub shards: usize,
     /// Contacts in one subscribe call.
     pub batch: usize,
-    /// The share of publications of each category.
-    pub category_shares: Vec<f64>,
+    /// What users do.
+    pub mix: Mix,
+    /// Whether presence is composed.
+    pub composed: bool,
     /// Set from outside when the run is to end early.
     pub cut: Arc<AtomicBool>,
 }
@@ -220,16 +231,29 @@ impl Common {
         let zeros = || (0..users).map(|_| AtomicU32::new(0)).collect();
         Self {
             clock: Clock::start(),
-            log: Arc::new(PublicationLog::new(plan.shards, LOG_RING)),
+            log: Arc::new(if plan.composed {
+                let ring = presence::log_ring(LOG_RING, users as usize / plan.shards);
+                PublicationLog::new(plan.shards, ring, users)
+            } else {
+                PublicationLog::new(plan.shards, LOG_RING, 0)
+            }),
             versions: zeros(),
-            watchers: zeros(),
+            inside: zeros(),
+            outside: zeros(),
             population: plan.population,
             shards: plan.shards,
             batch: plan.batch,
-            category_shares: plan.category_shares,
+            mix: plan.mix,
+            composed: plan.composed,
             cut: plan.cut,
             lines: (0..plan.shards).map(|_| Line::default()).collect(),
         }
+    }
+
+    /// Watchers of a user on all shards.
+    #[must_use]
+    pub fn watchers(&self, user: usize) -> u32 {
+        self.inside[user].load(Ordering::Relaxed) + self.outside[user].load(Ordering::Relaxed)
     }
 
     /// Whether the run is to end early.

@@ -8,11 +8,13 @@
 //! | [`capacity`] | the search for the highest rate |
 //! | [`verdict`] | PASS or FAIL, why, and what the limit was |
 //! | [`population`] | who there is, drawn from a seed |
+//! | [`presence`] | what a composed model's presence means, and how a status tells its version |
 //! | [`schedule`] | when publications are due |
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
 //! | [`payload`] | what documents say, and whether they are true |
 //! | [`recorder`] | order, truth and latency of every note |
+//! | [`traffic`] | what went in and out, by kind |
 //! | [`rig`] | the machine's own hiccups |
 //! | [`crew`] | orders and answers between the main thread and the generators |
 //! | [`targets`] | the engine in this process, and the null target |
@@ -31,6 +33,7 @@ pub mod payload;
 pub mod plan;
 pub mod point;
 pub mod population;
+pub mod presence;
 pub mod progress;
 pub mod publisher;
 pub mod recorder;
@@ -39,4 +42,5 @@ pub mod rig;
 pub mod schedule;
 pub mod settings;
 pub mod targets;
+pub mod traffic;
 pub mod verdict;

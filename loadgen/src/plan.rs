@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use fanfare_tuning::users::Presence;
 use thiserror::Error;
 
 use crate::args::TargetName;
@@ -22,6 +23,7 @@ use crate::recorder::{Faults, Latency, Quantiles, Times};
 use crate::report::{Findings, Phase};
 use crate::settings::{Purpose, Settings};
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
+use crate::traffic::Traffic;
 
 /// The time before a measurement, in which caches and rings come to what they are like under this rate.
 const WARM_UP_MAX: Duration = Duration::from_millis(500);
@@ -79,6 +81,10 @@ pub struct PointResult {
     pub steal_share: f64,
     /// Publications that not everybody was told in time.
     pub unfinished: u64,
+    /// What went in and out in the measured time, and how long that was for what was told.
+    pub traffic: Traffic,
+    /// See `traffic`.
+    pub told_s: f64,
     /// Broken promises up to here.
     pub faults: Faults,
     /// Whether the schedule was cut short.
@@ -150,6 +156,7 @@ impl<'a> Session<'a> {
         let population = Population::new(settings.traits.clone());
         let totals = population.totals();
         let users = settings.traits.users;
+        let composed = settings.presence == Presence::Lync;
         let sizes = Sizes {
             subscriptions: totals.subscriptions,
             watchers: totals.watchers,
@@ -157,13 +164,16 @@ impl<'a> Session<'a> {
             document_bytes: (totals.document_bytes / u64::from(users)) as u32,
             users,
             seed: settings.traits.seed,
+            composed,
+            outside_share: 1.0 - settings.traits.watchers[0],
             runtime: settings.runtime,
         };
         let (crew, seats) = Crew::assemble(CrewPlan {
             population,
             shards: settings.shards,
             batch: settings.model.sign_in_batch.value as usize,
-            category_shares: settings.model.category_shares.value.clone(),
+            mix: settings.mix.clone(),
+            composed,
             cut: Arc::clone(interrupted),
         });
         let target = match settings.target {
@@ -360,7 +370,8 @@ impl<'a> Session<'a> {
     }
 
     fn presentities_watched(&self) -> u64 {
-        self.crew.common().watchers.iter().filter(|watchers| watchers.load(Ordering::Relaxed) != 0).count() as u64
+        let common = self.crew.common();
+        (0..common.versions.len()).filter(|&user| common.watchers(user) != 0).count() as u64
     }
 }
 
@@ -370,6 +381,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         .filter_map(|answer| if let Answer::Point(part) = answer { Some(*part) } else { None })
         .collect();
     let (mut latency, mut issued, mut faults) = (Latency::default(), Issued::default(), Faults::default());
+    let mut traffic = Traffic::default();
     let (mut lag, mut shard_gap, mut generator_gap) = (Times::new(), Times::new(), Times::new());
     for part in &parts {
         latency.merge(&part.latency);
@@ -377,6 +389,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         shard_gap.merge(&part.shard_gap);
         generator_gap.merge(&part.generator_gap);
         faults.add(&part.tally.faults);
+        traffic.add(&part.traffic);
         issued.planned += part.issued.planned;
         issued.sent += part.issued.sent;
         issued.refused += part.issued.refused;
@@ -410,6 +423,8 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         threads: ThreadTimes { ran_ns: sum(|part| part.thread.ran_ns), waited_ns: sum(|part| part.thread.waited_ns) },
         steal_share: 0.0,
         unfinished: sum(|part| part.unfinished),
+        traffic,
+        told_s: parts.iter().map(|part| part.window_us).max().unwrap_or(0) as f64 / 1e6,
         faults,
         cut: parts.iter().any(|part| part.cut_at_us.is_some()),
     }

@@ -10,6 +10,7 @@ use crate::crew::Common;
 use crate::host::ThreadTimes;
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
 use crate::recorder::{Latency, Recorder, Tally, Times};
+use crate::traffic::{Answers, Told, Traffic};
 
 /// How long the last publications may take to reach everybody.
 const DRAIN_MAX_US: u64 = 20_000_000;
@@ -53,6 +54,8 @@ pub struct PointAnswer {
     pub shard_gap: Times,
     /// Elapsed between two polls in any case.
     pub generator_gap: Times,
+    /// What went in and out in the measured time. What homes answered is the target's to add.
+    pub traffic: Traffic,
     /// Notes from the measurement's begin to its end, and the time that was.
     pub window_delivered: u64,
     /// See `window_delivered`.
@@ -85,8 +88,8 @@ pub struct Point {
     ended_before: u64,
     tally_before: Tally,
     thread_before: ThreadTimes,
-    measured_from: Option<(u64, Marks)>,
-    measured_to: Option<(u64, Marks)>,
+    measured_from: Option<(u64, Marks, Told)>,
+    measured_to: Option<(u64, Marks, Told)>,
     cut_at_us: Option<u64>,
     generator_ns: u64,
 }
@@ -131,12 +134,18 @@ impl Point {
     }
 
     /// One poll: publishes what is due, and sees whether it is over.
-    pub fn go_on(&mut self, publisher: &mut Publisher, marks: Marks, send: impl FnMut(&Outgoing) -> Sent) -> Going {
+    pub fn go_on(
+        &mut self,
+        publisher: &mut Publisher,
+        marks: Marks,
+        told: &Told,
+        send: impl FnMut(&Outgoing) -> Sent,
+    ) -> Going {
         let clock = self.common.clock;
         let begin_ns = clock.nanos();
         let now_us = begin_ns / 1_000;
         if self.measured_from.is_none() && now_us >= self.order.measure_from_us {
-            self.measured_from = Some((now_us, marks));
+            self.measured_from = Some((now_us, marks, *told));
         }
         self.cut_if_needed(publisher, now_us);
         let target_before_ns = publisher.issued().target_ns;
@@ -154,7 +163,7 @@ impl Point {
             return Going::Waiting(end_us);
         }
         if self.measured_to.is_none() {
-            self.measured_to = Some((now_us, marks));
+            self.measured_to = Some((now_us, marks, *told));
         }
         let overdue = now_us > end_us + DRAIN_MAX_US;
         if self.unfinished(publisher) != 0 && !overdue {
@@ -183,15 +192,16 @@ impl Point {
         }
     }
 
-    /// What came of a point that is over. The gaps are the rig's to add.
+    /// What came of a point that is over. The gaps are the rig's to add, and the answers of homes the target's.
     #[must_use]
     pub fn answer(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
         let now_us = self.common.clock.now().as_micros();
         publisher.finish();
-        let nothing = (now_us, marks);
-        let (from_us, from) = self.measured_from.unwrap_or(nothing);
-        let (to_us, to) = self.measured_to.unwrap_or(nothing);
         let tally = *recorder.tally();
+        let nothing = (now_us, marks, tally.told);
+        let (to_us, to, told_to) = self.measured_to.unwrap_or(nothing);
+        // A point that was hopeless during its warm-up has ended before it was measured.
+        let (from_us, from, told_from) = self.measured_from.unwrap_or((to_us, to, told_to));
         let before = &self.tally_before;
         PointAnswer {
             issued: *publisher.issued(),
@@ -199,6 +209,11 @@ impl Point {
             lag: publisher.lag().clone(),
             shard_gap: Times::default(),
             generator_gap: Times::default(),
+            traffic: Traffic {
+                published: publisher.issued().published,
+                answers: Answers::default(),
+                told: told_to.since(&told_from),
+            },
             window_delivered: to.delivered - from.delivered,
             window_us: to_us.saturating_sub(from_us),
             delivered: marks.delivered - from.delivered,
@@ -208,6 +223,7 @@ impl Point {
                 firsts: tally.firsts - before.firsts,
                 skipped: tally.skipped - before.skipped,
                 readings: tally.readings - before.readings,
+                told: tally.told.since(&before.told),
                 faults: tally.faults,
             },
             generator_ns: self.generator_ns,

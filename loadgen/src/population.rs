@@ -3,11 +3,11 @@
 //! The invariant: what is drawn for a user depends on the seed and the user alone, so any core can draw any user at any
 //! time and gets the same. A user costs about 60 ns and 5 to 15 ns a contact; a scratch is a few KB, once for a core.
 
-use fanfare::PresentityId;
+use fanfare::{Network, PresentityId};
 use fanfare_tuning::users::Spread;
 use rand_distr::{Distribution, LogNormal};
-use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
 use crate::payload::HEADER_BYTES;
 
@@ -24,6 +24,9 @@ pub struct Traits {
     pub internal_share: f64,
     /// Bytes of a user's document.
     pub document: Spread,
+    /// Who the users are, where presence is composed: the share of them that belongs to the organisation, and the share
+    /// that is federated. The others are of public clouds.
+    pub watchers: [f64; 2],
     /// From which everything is drawn.
     pub seed: u64,
 }
@@ -66,6 +69,21 @@ impl Population {
     #[must_use]
     pub fn person(&self, user: u32) -> Person {
         self.begin(user).0
+    }
+
+    /// How the user comes here as a watcher. Drawn apart, so that everything else is the same whatever the shares.
+    #[must_use]
+    pub fn network(&self, user: u32) -> Network {
+        let [internal, federated] = self.traits.watchers;
+        if internal >= 1.0 {
+            return Network::Enterprise;
+        }
+        let at = unit(SplitMix64::seed_from_u64(!self.traits.seed ^ u64::from(user) << 20).next_u64());
+        match at {
+            _ if at < internal => Network::Enterprise,
+            _ if at < internal + federated => Network::Federated,
+            _ => Network::PublicCloud,
+        }
     }
 
     /// The user; the contacts are in the scratch until the next draw. They are distinct, and the user is not among them.
@@ -243,6 +261,7 @@ mod tests {
             contacts: model.contacts,
             internal_share: 1.0,
             document: model.document_bytes,
+            watchers: [model.watchers.internal.value, model.watchers.federated.value],
             seed,
         })
     }
@@ -258,6 +277,16 @@ mod tests {
             differing += u32::from(one.contacts() != two.contacts());
         }
         assert!(differing > 490, "{differing}");
+    }
+
+    #[test]
+    fn watchers_come_in_their_shares() {
+        let population = lync(10_000, 5);
+        let count = |network| (0..10_000).filter(|&user| population.network(user) == network).count();
+        let counts = [Network::Enterprise, Network::Federated, Network::PublicCloud].map(count);
+        for (count, expected) in counts.into_iter().zip([5_000, 1_000, 4_000]) {
+            assert!(count.abs_diff(expected) < 200, "{counts:?}");
+        }
     }
 
     #[test]

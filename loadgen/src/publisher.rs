@@ -9,22 +9,33 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use fanfare::Network;
 
 use crate::crew::Common;
-use crate::payload::{Header, Press};
-use crate::recorder::{NO_INDEX, Opening, PublicationLog, Times};
-use crate::schedule::{Arrival, Residents, Schedule};
+use crate::payload::{HEADER_BYTES, Header, Press};
+use crate::recorder::{Mark, NO_INDEX, Opening, PublicationLog, Times};
+use crate::schedule::{Arrival, Residents, Schedule, What};
+use crate::traffic::Published;
 
 /// Publications in one call, so that a generator far behind does not keep its shard from everything else.
 const PER_POLL: usize = 512;
+
+/// Residents that are looked at for one who can do what is due.
+const LOOKED_AT: u32 = 64;
 
 /// A publication to be given to the target.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Who publishes.
     pub user: u32,
-    /// Which category.
-    pub category: u8,
+    /// What is to be done.
+    pub what: What,
+    /// The version that it makes; 0 if nobody is told of it.
+    pub version: u32,
+    /// When it was due; 0 for what is said before anybody watches.
+    pub plan_us: u64,
+    /// Whether it was due within the measured time.
+    pub measured: bool,
     /// Its entry in the log, or [`NO_INDEX`].
     pub index: u32,
     /// What is published.
@@ -51,8 +62,10 @@ pub struct Issued {
     pub refused: u64,
     /// Had to wait, for too many publications were under way.
     pub held: u64,
-    /// Sent, and nobody watches the user.
+    /// Sent, and nobody is there to be told of it.
     pub unwatched: u64,
+    /// Everything sent within the measured time, by kind.
+    pub published: Published,
     /// Entries of the log that were opened.
     pub opened: u64,
     /// When the last one was sent.
@@ -109,24 +122,40 @@ impl Publisher {
         &self.residents
     }
 
-    /// The first document of a user, whose latency nobody asks for.
+    /// What a user says first, and nobody asks how late: so many steps for each.
     #[must_use]
-    pub fn first_document(&self, user: u32) -> Outgoing {
-        let person = self.common.population.person(user);
-        let header = Header { user, version: 1, plan_us: self.common.clock.now().as_micros(), index: NO_INDEX };
-        let document = self.press.document(&header, person.document_bytes as usize);
-        Outgoing { user, category: 0, index: NO_INDEX, document }
+    pub fn first_steps(&self) -> u32 {
+        if self.common.composed { 3 } else { 1 }
     }
 
-    /// Notes down that a first document was accepted.
+    /// One of these steps: the state, then what there is beside it, which is small, then the second endpoint; nothing if
+    /// the user has none.
+    #[must_use]
+    pub fn first(&self, user: u32, step: u32) -> Option<Outgoing> {
+        let person = self.common.population.person(user);
+        let (what, bytes) = match step {
+            0 => (What::Publish(0), person.document_bytes as usize),
+            1 => (What::PublishRest, HEADER_BYTES),
+            _ if person.endpoints > 1 => (What::PublishIdle, 0),
+            _ => return None,
+        };
+        let header = Header { user, version: 1, plan_us: self.common.clock.now().as_micros(), index: NO_INDEX };
+        let document = if bytes == 0 { Bytes::new() } else { self.press.document(&header, bytes) };
+        Some(Outgoing { user, what, version: 1, plan_us: 0, measured: false, index: NO_INDEX, document })
+    }
+
+    /// Notes down that everything a user says first was accepted.
     pub fn first_accepted(&mut self, user: u32) {
         self.common.versions[user as usize].store(1, Ordering::Relaxed);
+        if self.common.composed {
+            self.common.log.set_newest_wide(user, Mark { version: 1, index: NO_INDEX });
+        }
     }
 
     /// Begins a schedule. What is due from `measure_from_us` to `end_us` is measured.
     pub fn begin(&mut self, rate_per_s: f64, from_us: u64, measure_from_us: u64, end_us: u64, seed: u64) {
-        let mut schedule = Schedule::new(self.residents, rate_per_s, from_us, &self.common.category_shares, seed);
-        let next = schedule.next_arrival();
+        let mut schedule = Schedule::new(self.residents, rate_per_s, from_us, &self.common.mix, seed);
+        let next = next_arrival(&self.common, &self.residents, &mut schedule);
         self.issued = Issued::default();
         self.lag.clear();
         self.schedule = Some(Course { schedule, next, measure_from_us, end_us });
@@ -187,52 +216,70 @@ impl Publisher {
                 self.issued.refused += 1;
                 return true;
             }
-            self.accepted(&arrival, measured, before_ns / 1_000);
+            self.accepted(&arrival, before_ns / 1_000);
         }
         true
     }
 
     /// Draws the document, and enters it into the log; nothing while the log is full.
     fn prepare(&self, arrival: &Arrival, measured: bool) -> Option<Outgoing> {
-        let Arrival { plan_us, user, category } = *arrival;
+        let Arrival { plan_us, user, what } = *arrival;
+        let What::Publish(_) = what else {
+            let document = Bytes::new();
+            return Some(Outgoing { user, what, version: 0, plan_us, measured, index: NO_INDEX, document });
+        };
         let version = self.common.versions[user as usize].load(Ordering::Relaxed) + 1;
-        let watchers = self.common.watchers[user as usize].load(Ordering::Relaxed);
+        let wide = what.is_wide(self.common.composed);
+        let mut watchers = self.common.inside[user as usize].load(Ordering::Relaxed);
+        if wide {
+            watchers += self.common.outside[user as usize].load(Ordering::Relaxed);
+        }
         let mut index = NO_INDEX;
         if watchers != 0 {
             index = PublicationLog::index(self.residents.shard, self.sequence);
             let previous = self.last_index[self.number(user)];
-            if !self.common.log.open(index, &Opening { plan_us, user, previous, watchers, measured }) {
+            if !self.common.log.open(index, &Opening { plan_us, user, previous, watchers, wide, measured }) {
                 return None;
             }
         }
+        if wide {
+            self.common.log.set_newest_wide(user, Mark { version, index });
+        }
         let bytes = self.common.population.person(user).document_bytes as usize;
         let document = self.press.document(&Header { user, version, plan_us, index }, bytes);
-        Some(Outgoing { user, category, index, document })
+        Some(Outgoing { user, what, version, plan_us, measured, index, document })
     }
 
-    fn accepted(&mut self, arrival: &Arrival, measured: bool, sent_us: u64) {
-        let Some(outgoing) = self.ready.take() else { return };
-        let user = arrival.user as usize;
+    fn accepted(&mut self, arrival: &Arrival, sent_us: u64) {
+        let Some(Outgoing { user, what, version, measured, index, document, .. }) = self.ready.take() else { return };
+        if let Some(course) = &mut self.schedule {
+            course.next = next_arrival(&self.common, &self.residents, &mut course.schedule);
+        }
+        let What::Publish(category) = what else {
+            if measured {
+                let published = &mut self.issued.published;
+                let flow = if what == What::EditPolicy { &mut published.policies } else { &mut published.idle };
+                flow.note(0);
+            }
+            return;
+        };
         // This generator alone writes the user's version.
-        let version = self.common.versions[user].load(Ordering::Relaxed);
-        self.common.versions[user].store(version + 1, Ordering::Relaxed);
-        if outgoing.index == NO_INDEX {
+        self.common.versions[user as usize].store(version, Ordering::Relaxed);
+        if index == NO_INDEX {
             self.issued.unwatched += u64::from(measured);
         } else {
-            let number = self.number(arrival.user);
-            self.last_index[number] = outgoing.index;
+            let number = self.number(user);
+            self.last_index[number] = index;
             self.sequence += 1;
             self.issued.opened += 1;
         }
         if measured {
+            self.issued.published.categories[usize::from(category)].note(document.len());
             self.issued.planned += 1;
             self.issued.sent += 1;
             self.lag.record(sent_us.saturating_sub(arrival.plan_us));
         }
         self.issued.last_sent_us = sent_us;
-        if let Some(course) = &mut self.schedule {
-            course.next = course.schedule.next_arrival();
-        }
     }
 
     /// Ends the schedule for good. What was planned by then and not sent is counted as planned.
@@ -241,17 +288,39 @@ impl Publisher {
         if let Some(outgoing) = self.ready.take()
             && outgoing.index != NO_INDEX
         {
+            if outgoing.what.is_wide(self.common.composed) {
+                self.common.log.set_newest_wide(outgoing.user, self.common.log.previous_wide(outgoing.index));
+            }
             self.common.log.void(outgoing.index);
             self.sequence += 1;
             self.issued.opened += 1;
         }
         while course.next.plan_us < course.end_us {
-            self.issued.planned += u64::from(course.next.plan_us >= course.measure_from_us);
+            let is_measured = course.next.plan_us >= course.measure_from_us;
+            let is_shown = matches!(course.next.what, What::Publish(_));
+            self.issued.planned += u64::from(is_measured && is_shown);
             course.next = course.schedule.next_arrival();
         }
     }
 
     fn number(&self, user: u32) -> usize {
         user as usize / self.residents.shards
+    }
+}
+
+/// The next arrival that somebody can do.
+fn next_arrival(common: &Common, residents: &Residents, schedule: &mut Schedule) -> Arrival {
+    loop {
+        let arrival = schedule.next_arrival();
+        let is_fit = |user: u32| match arrival.what {
+            What::Publish(_) | What::PublishRest => true,
+            What::PublishIdle => common.population.person(user).endpoints > 1,
+            What::EditPolicy => common.population.network(user) == Network::Enterprise,
+        };
+        let (number, count) = (arrival.user / residents.shards as u32, residents.count());
+        let mut near = (0..count.min(LOOKED_AT)).map(|step| residents.user((number + step) % count));
+        if let Some(user) = near.find(|&user| is_fit(user)) {
+            return Arrival { user, ..arrival };
+        }
     }
 }

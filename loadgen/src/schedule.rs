@@ -3,11 +3,13 @@
 //! Open loop: the plan never waits for anything. Whoever is late works the plan off late, and latency counts from the
 //! plan (no coordinated omission). Nothing is stored; an arrival costs about 20 ns.
 
+use fanfare::Category;
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::population::{below, unit};
+use crate::presence;
 
 /// One publication to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,8 +18,40 @@ pub struct Arrival {
     pub plan_us: u64,
     /// Who publishes.
     pub user: u32,
-    /// Which category, counted from the model's first.
-    pub category: u8,
+    /// What is to be done.
+    pub what: What,
+}
+
+/// What a user does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Publishes this category, counted from the model's first, in a way that is shown.
+    Publish(u8),
+    /// Publishes, before anybody watches, what there is beside the state.
+    PublishRest,
+    /// Publishes at an endpoint that is not shown.
+    PublishIdle,
+    /// Lets one of his contacts see him in another view, or no longer.
+    EditPolicy,
+}
+
+impl What {
+    /// Whether those outside the organisation are told of it too. Only composed presence makes a difference.
+    #[must_use]
+    pub fn is_wide(self, composed: bool) -> bool {
+        matches!(self, Self::Publish(category) if composed && presence::is_wide(Category::numbered(category)))
+    }
+}
+
+/// What users do, in shares of the publications that are shown.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mix {
+    /// Of each category; they add up to 1.
+    pub categories: Vec<f64>,
+    /// Publications of endpoints that are not shown, beside those.
+    pub idle: f64,
+    /// Changes of policies, beside those.
+    pub policies: f64,
 }
 
 /// The users of one shard: every `shards`-th, from `shard` on.
@@ -53,25 +87,27 @@ pub struct Schedule {
     /// The last plan, with its fraction of a microsecond: rounding would bend high rates.
     at_us: f64,
     gap_us: f64,
-    /// Where each category ends on the line from 0 to 1.
-    category_ends: Vec<f64>,
+    /// What there is to do, and where each ends on a line from 0.
+    kinds: Vec<(f64, What)>,
 }
 
 impl Schedule {
-    /// A schedule for these users from a moment on, at so many publications a second.
+    /// A schedule for these users from a moment on, at so many publications a second; what is not shown comes on top.
     #[must_use]
-    pub fn new(residents: Residents, rate_per_s: f64, from_us: u64, category_shares: &[f64], seed: u64) -> Self {
+    pub fn new(residents: Residents, rate_per_s: f64, from_us: u64, mix: &Mix, seed: u64) -> Self {
+        let published = mix.categories.iter().zip(0..).map(|(&share, category)| (share, What::Publish(category)));
+        let beside = [(mix.idle, What::PublishIdle), (mix.policies, What::EditPolicy)];
         let mut end = 0.0;
-        let category_ends = category_shares.iter().map(|share| {
+        let kinds = published.chain(beside.into_iter().filter(|(share, _)| *share > 0.0)).map(|(share, what)| {
             end += share;
-            end
+            (end, what)
         });
         Self {
-            category_ends: category_ends.collect(),
+            kinds: kinds.collect(),
             stream: Xoshiro256PlusPlus::seed_from_u64(seed ^ (residents.shard as u64 + 1) << 48),
             residents,
             at_us: from_us as f64,
-            gap_us: 1e6 / rate_per_s,
+            gap_us: 1e6 / (rate_per_s * (1.0 + mix.idle + mix.policies)),
         }
     }
 
@@ -80,16 +116,16 @@ impl Schedule {
         let gap: f64 = Exp1.sample(&mut self.stream);
         self.at_us += gap * self.gap_us;
         let number = below(self.residents.count(), self.stream.next_u64());
-        Arrival { plan_us: self.at_us as u64, user: self.residents.user(number), category: self.category() }
+        Arrival { plan_us: self.at_us as u64, user: self.residents.user(number), what: self.what() }
     }
 
-    fn category(&mut self) -> u8 {
-        if self.category_ends.len() <= 1 {
-            return 0;
+    fn what(&mut self) -> What {
+        let Some(&(whole, last)) = self.kinds.last() else { return What::Publish(0) };
+        if self.kinds.len() == 1 {
+            return last;
         }
-        let at = unit(self.stream.next_u64());
-        let last = self.category_ends.len() - 1;
-        self.category_ends.iter().position(|&end| at < end).unwrap_or(last) as u8
+        let at = unit(self.stream.next_u64()) * whole;
+        self.kinds.iter().find(|(end, _)| at < *end).map_or(last, |(_, what)| *what)
     }
 }
 
@@ -98,6 +134,10 @@ mod tests {
     use super::*;
 
     const RESIDENTS: Residents = Residents { shard: 1, shards: 3, users: 1_000 };
+
+    fn only(categories: &[f64]) -> Mix {
+        Mix { categories: categories.to_vec(), ..Mix::default() }
+    }
 
     #[test]
     fn residents_share_the_users_out() {
@@ -109,7 +149,7 @@ mod tests {
 
     #[test]
     fn the_mean_rate_is_the_one_asked_for() {
-        let mut schedule = Schedule::new(RESIDENTS, 50_000.0, 1_000_000, &[1.0], 7);
+        let mut schedule = Schedule::new(RESIDENTS, 50_000.0, 1_000_000, &only(&[1.0]), 7);
         let mut last = 1_000_000;
         for _ in 0..200_000 {
             let arrival = schedule.next_arrival();
@@ -123,7 +163,7 @@ mod tests {
 
     #[test]
     fn gaps_scatter_like_those_of_a_poisson_process() {
-        let mut schedule = Schedule::new(RESIDENTS, 100.0, 0, &[1.0], 8);
+        let mut schedule = Schedule::new(RESIDENTS, 100.0, 0, &only(&[1.0]), 8);
         let (mut last, mut sum, mut squares) = (0, 0.0, 0.0);
         for _ in 0..50_000 {
             let plan = schedule.next_arrival().plan_us;
@@ -136,12 +176,22 @@ mod tests {
     }
 
     #[test]
-    fn categories_come_in_their_shares() {
-        let mut schedule = Schedule::new(RESIDENTS, 1.0, 0, &[0.9, 0.0, 0.1], 9);
-        let mut counts = [0; 3];
-        for _ in 0..100_000 {
-            counts[usize::from(schedule.next_arrival().category)] += 1;
+    fn kinds_come_in_their_shares_and_what_is_not_shown_comes_on_top() {
+        let mix = Mix { categories: vec![0.9, 0.0, 0.1], idle: 0.25, policies: 0.05 };
+        let mut schedule = Schedule::new(RESIDENTS, 1_000.0, 0, &mix, 9);
+        let (mut counts, mut last_us) = ([0; 5], 0);
+        for _ in 0..130_000 {
+            let Arrival { plan_us, what, .. } = schedule.next_arrival();
+            last_us = plan_us;
+            counts[match what {
+                What::Publish(category) => usize::from(category),
+                What::PublishIdle => 3,
+                What::EditPolicy | What::PublishRest => 4,
+            }] += 1;
         }
         assert!((89_000..91_000).contains(&counts[0]) && counts[1] == 0, "{counts:?}");
+        assert!((24_000..26_000).contains(&counts[3]) && (4_500..5_500).contains(&counts[4]), "{counts:?}");
+        let published_per_s = f64::from(counts[0] + counts[2]) * 1e6 / last_us as f64;
+        assert!((published_per_s / 1_000.0 - 1.0).abs() < 0.02, "{published_per_s}");
     }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fanfare_tuning::users::{ModelError, Spread, UserModel};
+use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
 use thiserror::Error;
 
 use crate::args::{Cli, Flags, RuntimeName, TargetName, Verb};
@@ -17,10 +17,13 @@ use crate::host::Host;
 use crate::payload::HEADER_BYTES;
 use crate::population::Traits;
 use crate::recorder::PublicationLog;
+use crate::schedule::Mix;
 
 /// What the engine weighs for each subscription, and for each user on each shard: for the estimate only.
 const BYTES_PER_SUBSCRIPTION: f64 = 24.0;
 const BYTES_PER_USER_AND_SHARD: f64 = 400.0;
+/// What the engine weighs for each user whose presence is composed: endpoints, parts, identities.
+const BYTES_PER_COMPOSED_USER: f64 = 2_000.0;
 /// What a document takes beside its content.
 const BYTES_BESIDE_DOCUMENT: f64 = 48.0;
 /// Slots of one shard are numbered with 31 bits.
@@ -69,6 +72,19 @@ pub enum SettingsError {
     /// More subscriptions than the engine can number.
     #[error("about {} subscriptions a shard: the engine numbers at most {}", group(*.0 as u64), group(SUBSCRIPTIONS_PER_SHARD_MAX as u64))]
     Subscriptions(f64),
+    /// The model's categories are not those of the scheme that it names.
+    #[error(
+        "the model {model} has the categories {found}; with presence \"lync\" they must be {expected}, in this order: \
+         name them so, or make presence \"plain\""
+    )]
+    Categories {
+        /// The model.
+        model: String,
+        /// What it says.
+        found: String,
+        /// What the scheme says.
+        expected: String,
+    },
     /// The report cannot be written.
     #[error("--json {}: cannot be written: {cause}", file.display())]
     Json {
@@ -105,6 +121,10 @@ pub struct Settings {
     pub model: UserModel,
     /// What the population is drawn from.
     pub traits: Traits,
+    /// What presence means.
+    pub presence: Presence,
+    /// What users do.
+    pub mix: Mix,
     /// Shards.
     pub shards: usize,
     /// What is measured.
@@ -150,11 +170,13 @@ impl Settings {
         if shards > host.cores {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
+        check_categories(&model)?;
         let traits = traits(&flags, &model);
         if (traits.users as usize) < shards {
             return Err(SettingsError::Users { users: traits.users, shards });
         }
-        check_memory(&traits, shards, &host)?;
+        let presence = target_presence(&flags, &model);
+        check_memory(&traits, presence, shards, &host)?;
         let own_rate = model.publications_per_s(traits.users) * flags.speedup;
         let (duration, slo) = match purpose {
             Purpose::Run => (Duration::from_secs(10), None),
@@ -174,6 +196,8 @@ impl Settings {
             host,
             command,
             json,
+            mix: mix(presence, &model, &traits),
+            presence,
             traits,
             model,
         })
@@ -216,11 +240,44 @@ fn traits(flags: &Flags, model: &UserModel) -> Traits {
             Some(value) => Spread::Constant { value: f64::from(value) },
             None => model.document_bytes,
         },
+        watchers: match target_presence(flags, model) {
+            Presence::Plain => [1.0, 0.0],
+            Presence::Lync => [model.watchers.internal.value, model.watchers.federated.value],
+        },
         seed: flags.seed,
     }
 }
 
-fn check_memory(traits: &Traits, shards: usize, host: &Host) -> Result<(), SettingsError> {
+/// What presence means in the run: without an engine, nobody composes anything.
+fn target_presence(flags: &Flags, model: &UserModel) -> Presence {
+    if flags.target == TargetName::Null { Presence::Plain } else { model.presence.value }
+}
+
+/// A composed model has to speak of the scheme's categories: they are told apart by their places.
+fn check_categories(model: &UserModel) -> Result<(), SettingsError> {
+    let scheme = crate::presence::scheme();
+    let found = &model.categories.value;
+    if model.presence.value == Presence::Plain || scheme.categories().eq(found.iter().map(String::as_str)) {
+        return Ok(());
+    }
+    let expected = scheme.categories().collect::<Vec<_>>().join(", ");
+    Err(SettingsError::Categories { model: model.name.clone(), found: found.join(", "), expected })
+}
+
+fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix {
+    let categories = model.category_shares.value.clone();
+    if presence == Presence::Plain {
+        return Mix { categories, ..Mix::default() };
+    }
+    Mix {
+        categories,
+        // Who has one endpoint only has none that is not shown.
+        idle: if traits.endpoints > 1.0 { model.second_endpoint_share.value } else { 0.0 },
+        policies: model.policy_edits_per_hour.value / model.publications_per_hour.value,
+    }
+}
+
+fn check_memory(traits: &Traits, presence: Presence, shards: usize, host: &Host) -> Result<(), SettingsError> {
     let users = f64::from(traits.users);
     let contacts = (traits.contacts.mean() * traits.internal_share).clamp(1.0, users - 1.0);
     let watchers = users * traits.endpoints;
@@ -230,13 +287,19 @@ fn check_memory(traits: &Traits, shards: usize, host: &Host) -> Result<(), Setti
     }
     let user_shards = users * shards as f64;
     let engine = subscriptions * BYTES_PER_SUBSCRIPTION + user_shards * BYTES_PER_USER_AND_SHARD;
-    let documents = users * (traits.document.mean().max(HEADER_BYTES as f64) + BYTES_BESIDE_DOCUMENT);
+    // What endpoints published is kept beside what became of it, and every view is a topic of its own.
+    let (records, copies, topics) = match presence {
+        Presence::Plain => (0.0, 1.0, 1.0),
+        Presence::Lync => (users * BYTES_PER_COMPOSED_USER, 2.1, 2.0),
+    };
+    let engine = engine + records + (topics - 1.0) * user_shards * BYTES_PER_USER_AND_SHARD;
+    let documents = copies * users * (traits.document.mean().max(HEADER_BYTES as f64) + BYTES_BESIDE_DOCUMENT);
     // Seen versions by slot (once more for the calibration), counts of watchers, groups, versions, and the log.
     let slots = subscriptions + watchers * 12.0;
     let generator = slots * 8.0
-        + user_shards * 4.0
+        + user_shards * 8.0
         + watchers * 8.0
-        + users * 16.0
+        + users * 24.0
         + PublicationLog::bytes(shards, LOG_RING) as f64;
     let needed = engine + documents + generator;
     let available = host.memory_available_bytes as f64;
@@ -280,6 +343,29 @@ mod tests {
         assert!(error.contains("need about") && error.contains("8.0 GiB is available"), "{error}");
         assert!(resolve("loadgen run", 256 << 20).is_err());
         assert!(resolve("loadgen run --model plain --users 1000000 --shards 1 --document 32", 6 << 30).is_ok());
+    }
+
+    #[test]
+    fn a_composed_model_has_to_speak_of_the_schemes_categories() {
+        let mut model = UserModel::find("lync-2013").unwrap();
+        assert!(check_categories(&model).is_ok());
+        model.categories.value.swap(1, 2);
+        let error = check_categories(&model).unwrap_err().to_string();
+        assert!(error.contains("state, calendarData, note") && error.contains("make presence \"plain\""), "{error}");
+        model.presence.value = Presence::Plain;
+        assert!(check_categories(&model).is_ok());
+    }
+
+    #[test]
+    fn only_composed_presence_has_more_than_publications() {
+        let mix = |line| resolve(line, 8 << 30).unwrap().mix;
+        let lync = mix("loadgen run");
+        assert!((lync.policies - 0.0025).abs() < 1e-9 && (lync.idle - 0.05).abs() < 1e-9, "{lync:?}");
+        assert!(mix("loadgen run --endpoints 1").idle.abs() < 1e-9);
+        for line in ["loadgen run --model plain", "loadgen run --target null"] {
+            let mix = mix(line);
+            assert!(mix.policies.abs() + mix.idle.abs() < 1e-9, "{line}: {mix:?}");
+        }
     }
 
     #[test]

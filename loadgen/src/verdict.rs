@@ -91,6 +91,15 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
     reasons
 }
 
+/// What went well enough and should be known all the same.
+#[must_use]
+pub fn warnings(findings: &Findings) -> Vec<String> {
+    let incomplete = findings.point.as_ref().map_or(0, |point| point.traffic.answers.incomplete);
+    let late =
+        format!("{incomplete} policies were not applied by every shard in time; they were closed there until then");
+    if incomplete == 0 { Vec::new() } else { vec![late] }
+}
+
 /// What a point cost, by whom. Nanoseconds of all shards together.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Shares {

@@ -38,7 +38,7 @@ fn help_teaches_with_examples() {
     for arguments in ["--help", "run --help", "capacity --help"] {
         let (code, help, _) = output(arguments);
         assert_eq!(code, PASS);
-        for part in ["Examples:", "--speedup", "Exit code: 0 PASS, 1 FAIL, 2", "lync-2013"] {
+        for part in ["Examples:", "--speedup", "Exit code: 0 PASS, 1 FAIL, 2", "lync-2013", "traffic by kind"] {
             assert!(help.contains(part), "{arguments}: `{part}` is not in: {help}");
         }
     }
@@ -81,6 +81,9 @@ fn wrong_models_are_told_with_file_and_line() {
     refused(&format!("--model {}", path.display()), &["model.toml:6:9", "\"many\"", "u32"]);
     std::fs::write(&path, model.replacen("value = 80_000", "value = 0", 1)).unwrap();
     refused(&format!("--model {}", path.display()), &["model.toml:6: `users` is 0, but must be from 2"]);
+    let lync = include_str!("../../tuning/users/lync-2013.toml");
+    std::fs::write(&path, lync.replacen("\"note\", \"calendarData\"", "\"note\", \"calendar\"", 1)).unwrap();
+    refused(&format!("--model {}", path.display()), &["they must be state, note, calendarData"]);
     std::fs::remove_file(path).unwrap();
 }
 
@@ -111,6 +114,28 @@ fn a_small_run_passes_and_its_json_is_complete() {
     let sent = report["publications"]["sent"].as_u64().unwrap();
     let unwatched = report["publications"]["unwatched"].as_u64().unwrap();
     assert_eq!(last + unwatched, sent, "every publication has its latency");
+    assert_eq!(report["config"]["presence"], "lync");
+    let count = |kind: &str| report["traffic"][kind]["count"].as_u64().unwrap_or(0);
+    let categories = ["state", "note", "calendarData", "contactCard", "services"];
+    let published: u64 = categories.iter().map(|name| count(&format!("publications_{name}"))).sum();
+    assert_eq!(published, sent);
+    assert!(report["traffic"]["notifications_state"]["rate_per_s"].as_f64().unwrap() > 0.0, "{report}");
+    let idle = count("publications_idle_endpoint");
+    assert!(idle > 0 && idle <= count("publications_absorbed"), "composition absorbs what is not shown: {report}");
+    assert!(page.contains("policy edits applied") || count("policy_edits") == 0, "{page}");
+}
+
+#[test]
+fn policies_that_change_all_the_time_break_no_promise() {
+    let path = scratch("churn.toml");
+    let model = include_str!("../../tuning/users/lync-2013.toml");
+    let (before, edits) = model.split_at(model.find("[policy_edits_per_hour]").unwrap());
+    std::fs::write(&path, format!("{before}{}", edits.replacen("value = 0.01", "value = 4", 1))).unwrap();
+    let line = "run --users 200 --contacts 20 --rate 500 --duration 1s --skip-max 100%";
+    let (code, page, complaint) = output(&format!("{line} --model {}", path.display()));
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(code, PASS, "{page}{complaint}");
+    assert!(page.contains("policy edits applied"), "{page}");
 }
 
 #[test]
@@ -161,8 +186,8 @@ fn an_interrupted_run_still_tells_what_it_measured() {
 /// Every key of schema 1 is there.
 fn complete(report: &serde_json::Value) {
     let quantiles = ["p50", "p90", "p99", "p999", "max", "count"];
-    let keys: [(&str, &[&str]); 10] = [
-        ("", &["schema", "verdict", "reasons", "limited_by", "command", "commit", "phases"]),
+    let keys: [(&str, &[&str]); 11] = [
+        ("", &["schema", "verdict", "reasons", "warnings", "limited_by", "command", "commit", "phases"]),
         ("/host", &["cpu", "cores", "memory_bytes", "kernel"]),
         (
             "/config",
@@ -185,6 +210,7 @@ fn complete(report: &serde_json::Value) {
             "/notifications",
             &["delivered", "skipped", "skipped_share", "repeated", "cancelled", "pending", "lost", "rate_per_s"],
         ),
+        ("/traffic", &["publications_state", "notifications_state"]),
         ("/latency_us", &["first", "median", "last"]),
         ("/rig", &["shard_gap_us", "generator_gap_us", "generator_lag_us"]),
         ("/generator", &["busy"]),

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 pub use error::ModelError;
+use serde::Deserialize;
 
 /// The models that are part of the program: name and text.
 const EMBEDDED: [(&str, &str); 2] =
@@ -74,6 +75,27 @@ impl Spread {
     }
 }
 
+/// What presence means in a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Presence {
+    /// One document for each category, which everybody sees as it was published.
+    Plain,
+    /// Lync's: composed of what the endpoints say, and shown to each watcher in the container that policy grants.
+    Lync,
+}
+
+/// Who the watchers of a user are, in shares that add up to 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WatcherShares {
+    /// Users of the same organisation.
+    pub internal: Figure<f64>,
+    /// Users of organisations that this one is federated with.
+    pub federated: Figure<f64>,
+    /// Users of public services.
+    pub public_cloud: Figure<f64>,
+}
+
 /// A complete user model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct UserModel {
@@ -103,6 +125,14 @@ pub struct UserModel {
     pub categories: Figure<Vec<String>>,
     /// The share of publications for each category; they add up to 1.
     pub category_shares: Figure<Vec<f64>>,
+    /// What presence means.
+    pub presence: Figure<Presence>,
+    /// Who watches.
+    pub watchers: WatcherShares,
+    /// Publications of endpoints that composition does not show, beside the others and as a share of them.
+    pub second_endpoint_share: Figure<f64>,
+    /// Changes of a user's policy in an hour, in the mean.
+    pub policy_edits_per_hour: Figure<f64>,
 }
 
 impl UserModel {
@@ -168,6 +198,9 @@ mod tests {
         assert_eq!((f64::from(model.users.value) * model.endpoints_per_user.value).round(), 152_000.0);
         assert!((model.publications_per_s(80_000) - 88.9).abs() < 0.1);
         assert!(model.users.source.contains("L13/"));
+        assert_eq!(model.presence.value, Presence::Lync);
+        assert_eq!(model.categories.value, ["state", "note", "calendarData", "contactCard", "services"]);
+        assert_eq!((model.watchers.internal.value, model.watchers.public_cloud.value), (0.5, 0.4));
     }
 
     #[test]

@@ -10,6 +10,9 @@
 //! been counted**. So whoever was told a newer version and has to count the older ones finds them all still there. A
 //! publisher that finds the entry taken waits, and its latency counts from the plan all the while.
 //!
+//! Those outside the organisation are told of some publications only, the wide ones; these form a chain of their own, so
+//! that nobody walks through an entry that does not wait for him.
+//!
 //! Cost: 64 bytes and 128 bytes a shard for each entry; a receipt writes two or three words of one line.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -32,6 +35,8 @@ pub struct PublicationLog {
     heads: Box<[Head]>,
     parts: Box<[Part]>,
     ended: Box<[Ended]>,
+    /// The newest wide publication of each user: its version, and its index in the lower half.
+    newest_wide: Box<[AtomicU64]>,
 }
 
 #[derive(Debug, Default)]
@@ -40,10 +45,13 @@ struct Head {
     plan_us: AtomicU64,
     /// The user's publication before this one.
     previous: AtomicU32,
+    /// The user's wide publication before this one.
+    previous_wide: AtomicU64,
     user: AtomicU32,
     watchers: AtomicU32,
     told: AtomicU32,
     measured: AtomicBool,
+    wide: AtomicBool,
     live: AtomicBool,
 }
 
@@ -72,10 +80,31 @@ pub struct Opening {
     pub user: u32,
     /// The user's publication before, or [`NO_INDEX`].
     pub previous: u32,
-    /// Watchers of the user on all shards, not 0.
+    /// Watchers on all shards who will be told, not 0.
     pub watchers: u32,
+    /// Whether those outside the organisation are among them.
+    pub wide: bool,
     /// Whether its latency counts.
     pub measured: bool,
+}
+
+/// A version and where it stands in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The version.
+    pub version: u32,
+    /// Its entry, or [`NO_INDEX`].
+    pub index: u32,
+}
+
+impl Mark {
+    fn from_bits(bits: u64) -> Self {
+        Self { version: (bits >> 32) as u32, index: bits as u32 }
+    }
+
+    fn to_bits(self) -> u64 {
+        u64::from(self.version) << 32 | u64::from(self.index)
+    }
 }
 
 /// A publication that every watcher was told, in microseconds after the plan.
@@ -92,9 +121,10 @@ pub struct Told {
 }
 
 impl PublicationLog {
-    /// A log for so many shards, each with `ring` publications under way (a power of two).
+    /// A log for so many shards, each with `ring` publications under way (a power of two), that knows the newest wide
+    /// publication of so many users: none where everybody is told everything.
     #[must_use]
-    pub fn new(shards: usize, ring: usize) -> Self {
+    pub fn new(shards: usize, ring: usize, users: u32) -> Self {
         assert!(ring.is_power_of_two() && ring <= SEQUENCE_MASK as usize, "the ring is a power of two that fits");
         Self {
             shards,
@@ -102,6 +132,7 @@ impl PublicationLog {
             heads: (0..shards * ring).map(|_| Head::default()).collect(),
             parts: (0..shards * ring * shards).map(|_| Part::default()).collect(),
             ended: (0..shards).map(|_| Ended::default()).collect(),
+            newest_wide: (0..users).map(|_| AtomicU64::new(Mark { version: 0, index: NO_INDEX }.to_bits())).collect(),
         }
     }
 
@@ -129,6 +160,10 @@ impl PublicationLog {
         }
         head.plan_us.store(opening.plan_us, Ordering::Relaxed);
         head.previous.store(opening.previous, Ordering::Relaxed);
+        if let Some(wide) = self.newest_wide.get(opening.user as usize) {
+            head.previous_wide.store(wide.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        head.wide.store(opening.wide, Ordering::Relaxed);
         head.user.store(opening.user, Ordering::Relaxed);
         head.watchers.store(opening.watchers, Ordering::Relaxed);
         head.measured.store(opening.measured, Ordering::Relaxed);
@@ -158,14 +193,31 @@ impl PublicationLog {
         self.heads[self.place(index)].previous.load(Ordering::Relaxed)
     }
 
-    /// Counts one watcher of shard `here`, where the user has `watchers(user)` of them. The last watcher of all gives
+    /// The newest wide publication of a user.
+    #[must_use]
+    pub fn newest_wide(&self, user: u32) -> Mark {
+        Mark::from_bits(self.newest_wide[user as usize].load(Ordering::Acquire))
+    }
+
+    /// Notes the newest wide publication of a user down; only the user's own publisher does, when it has been sent.
+    pub fn set_newest_wide(&self, user: u32, mark: Mark) {
+        self.newest_wide[user as usize].store(mark.to_bits(), Ordering::Release);
+    }
+
+    /// The user's wide publication before this one.
+    #[must_use]
+    pub fn previous_wide(&self, index: u32) -> Mark {
+        Mark::from_bits(self.heads[self.place(index)].previous_wide.load(Ordering::Relaxed))
+    }
+
+    /// Counts one watcher of shard `here`, where `watchers(user, wide)` of them are told of it. The last watcher of all gives
     /// the result. False for an entry that is not under way: somebody counted too much.
     pub fn receipt(
         &self,
         index: u32,
         here: usize,
         now_us: u64,
-        watchers: impl Fn(u32) -> u32,
+        watchers: impl Fn(u32, bool) -> u32,
         steps: &mut Vec<(u32, u32)>,
     ) -> Result<Option<Told>, Stray> {
         let at = self.place(index);
@@ -177,7 +229,7 @@ impl PublicationLog {
         let part = &self.parts[at * self.shards + here];
         let told = part.told.load(Ordering::Relaxed);
         if told == 0 {
-            let count = watchers(head.user.load(Ordering::Relaxed));
+            let count = watchers(head.user.load(Ordering::Relaxed), head.wide.load(Ordering::Relaxed));
             part.watchers.store(count, Ordering::Relaxed);
             part.first_us.store(after, Ordering::Relaxed);
             part.step.store(0, Ordering::Relaxed);
@@ -265,17 +317,17 @@ mod tests {
     use super::*;
 
     fn opening(watchers: u32) -> Opening {
-        Opening { plan_us: 1_000, user: 5, previous: NO_INDEX, watchers, measured: true }
+        Opening { plan_us: 1_000, user: 5, previous: NO_INDEX, watchers, wide: false, measured: true }
     }
 
     #[test]
     fn first_median_and_last_are_over_the_watchers_of_all_shards() {
-        let log = PublicationLog::new(2, 4);
+        let log = PublicationLog::new(2, 4, 0);
         let index = PublicationLog::index(1, 6);
         assert!(log.open(index, &opening(5)));
         let mut steps = Vec::new();
         // Shard 0 has two watchers, shard 1 has three.
-        let mut told = |here, now| log.receipt(index, here, now, |_| if here == 0 { 2 } else { 3 }, &mut steps);
+        let mut told = |here, now| log.receipt(index, here, now, |_, _| if here == 0 { 2 } else { 3 }, &mut steps);
         assert_eq!(told(0, 1_010), Ok(None));
         assert_eq!(told(1, 1_020), Ok(None));
         assert_eq!(told(1, 1_030), Ok(None));
@@ -288,11 +340,11 @@ mod tests {
 
     #[test]
     fn the_median_of_many_is_within_one_step() {
-        let log = PublicationLog::new(1, 4);
+        let log = PublicationLog::new(1, 4, 0);
         log.open(0, &opening(1_000));
         let mut steps = Vec::new();
         let results: Vec<_> =
-            (1..=1_000).filter_map(|i| log.receipt(0, 0, 1_000 + i, |_| 1_000, &mut steps).unwrap()).collect();
+            (1..=1_000).filter_map(|i| log.receipt(0, 0, 1_000 + i, |_, _| 1_000, &mut steps).unwrap()).collect();
         let [told] = results[..] else { panic!("one result") };
         assert_eq!((told.first_us, told.last_us), (1, 1_000));
         assert!((500..=563).contains(&told.median_us), "{told:?}");
@@ -300,11 +352,11 @@ mod tests {
 
     #[test]
     fn an_entry_is_used_again_only_when_everybody_was_told() {
-        let log = PublicationLog::new(1, 2);
+        let log = PublicationLog::new(1, 2, 0);
         let (first, again) = (PublicationLog::index(0, 0), PublicationLog::index(0, 2));
         assert!(log.open(first, &opening(1)));
         assert!(!log.open(again, &opening(1)));
-        log.receipt(first, 0, 2_000, |_| 1, &mut Vec::new()).unwrap().unwrap();
+        log.receipt(first, 0, 2_000, |_, _| 1, &mut Vec::new()).unwrap().unwrap();
         assert!(log.open(again, &opening(1)));
         log.void(again);
         assert_eq!(log.ended(0), 2);

@@ -11,13 +11,20 @@
 pub mod calibrate;
 mod log;
 mod quantiles;
+mod reading;
+mod tally;
 
 use std::sync::Arc;
 
-pub use log::{NO_INDEX, Opening, PublicationLog, Stray, Told};
+use fanfare::Category;
+use fanfare::status::Availability;
+pub use log::{Mark, NO_INDEX, Opening, PublicationLog, Stray, Told};
 pub use quantiles::{Quantiles, Times};
+use reading::{Reader, Reading, Wrong};
+pub use tally::{Faults, Tally};
 
-use crate::payload::{Header, Press};
+use crate::payload::Press;
+use crate::presence::{self, Sight};
 
 /// One note in so many has its whole body compared, not only the header's check word.
 const BODY_CHECK_EVERY: u64 = 1_024;
@@ -33,8 +40,7 @@ const BATCH: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Taken {
     receipt: Receipt,
-    version: u32,
-    index: u32,
+    reading: Reading,
 }
 
 /// The recorder of one core.
@@ -45,8 +51,9 @@ pub struct Recorder {
     press: Press,
     /// The last version that each subscription was told, by slot; 0 before its first state.
     seen: Vec<u32>,
-    /// Watchers of each user on this shard.
-    watchers: Vec<u32>,
+    /// Watchers of each user on this shard: those who are told everything, and those who are told what is wide.
+    inside: Vec<u32>,
+    outside: Vec<u32>,
     latency: Latency,
     tally: Tally,
     steps: Vec<(u32, u32)>,
@@ -79,57 +86,6 @@ impl Latency {
     }
 }
 
-/// Running counts of one core.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Notes, first states among them.
-    pub notes: u64,
-    /// First states.
-    pub firsts: u64,
-    /// Versions that notes skipped.
-    pub skipped: u64,
-    /// Readings of the clock.
-    pub readings: u64,
-    /// What must not be.
-    pub faults: Faults,
-}
-
-/// Broken promises, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// A version older than one seen before (C1).
-    pub backwards: u64,
-    /// The version seen last, told again without need (C1).
-    pub repeated: u64,
-    /// A document that was not published so: wrong user, version, check word, length or body (C2).
-    pub untrue: u64,
-    /// A note without a document, though everybody has published (C4).
-    pub stateless: u64,
-    /// A count of skipped versions that is not the one seen (C3).
-    pub miscounted: u64,
-    /// A receipt of a publication that is not under way.
-    pub stray: u64,
-}
-
-impl Faults {
-    /// All of them.
-    #[must_use]
-    pub fn sum(&self) -> u64 {
-        let Self { backwards, repeated, untrue, stateless, miscounted, stray } = self;
-        backwards + repeated + untrue + stateless + miscounted + stray
-    }
-
-    /// Adds another core's.
-    pub fn add(&mut self, other: &Self) {
-        self.backwards += other.backwards;
-        self.repeated += other.repeated;
-        self.untrue += other.untrue;
-        self.stateless += other.stateless;
-        self.miscounted += other.miscounted;
-        self.stray += other.stray;
-    }
-}
-
 /// What comes with a note beside its documents.
 #[derive(Clone, Copy, Debug)]
 pub struct Receipt {
@@ -141,8 +97,12 @@ pub struct Receipt {
     pub user: u32,
     /// Whether it is the subscription's first state.
     pub first: bool,
-    /// The version that the stamp says. Stamps count a presentity's changes, so for a state it is the version.
-    pub stamped: u32,
+    /// What its view shows.
+    pub sight: Sight,
+    /// The version that it must be, where that is known before the documents are read. Stamps count the changes of a
+    /// presentity that is not composed, so there it is the stamp; for first states of composed ones, while nobody
+    /// publishes, it is what was published last.
+    pub known: Option<u32>,
     /// Versions that the engine says were skipped, where it knows exactly.
     pub skipped: Option<u32>,
 }
@@ -156,7 +116,8 @@ impl Recorder {
             log,
             press: Press::new(),
             seen: Vec::with_capacity(subscriptions),
-            watchers: vec![0; users as usize],
+            inside: vec![0; users as usize],
+            outside: vec![0; users as usize],
             latency: Latency::default(),
             tally: Tally::default(),
             steps: Vec::new(),
@@ -164,15 +125,22 @@ impl Recorder {
         }
     }
 
-    /// One more watcher here watches the user.
-    pub fn watch(&mut self, user: u32) {
-        self.watchers[user as usize] += 1;
+    /// One more watcher here watches the user, with this sight.
+    pub fn watch(&mut self, user: u32, sight: Sight) {
+        let watchers = if sight == Sight::Number { &mut self.outside } else { &mut self.inside };
+        watchers[user as usize] += 1;
     }
 
-    /// Watchers here, by user.
+    /// Watchers here who are told everything, by user.
     #[must_use]
-    pub fn watchers(&self) -> &[u32] {
-        &self.watchers
+    pub fn inside(&self) -> &[u32] {
+        &self.inside
+    }
+
+    /// Watchers here who are told what is wide, by user.
+    #[must_use]
+    pub fn outside(&self) -> &[u32] {
+        &self.outside
     }
 
     /// The version that the subscription was told last.
@@ -199,37 +167,59 @@ impl Recorder {
         taken
     }
 
-    /// Takes a note: its documents, of which the newest counts. What it means shows after [`Self::settle`].
-    pub fn note<'d>(&mut self, receipt: &Receipt, documents: impl Iterator<Item = &'d [u8]>) {
+    /// Takes a note: what it tells of each category, of which the newest counts. What it means shows after
+    /// [`Self::settle`].
+    pub fn note<'d>(&mut self, receipt: &Receipt, parts: impl Iterator<Item = (Category, &'d [u8])>) {
         self.tally.notes += 1;
-        if receipt.first && receipt.stamped != 0 && !self.tally.notes.is_multiple_of(FIRST_READ_EVERY) {
-            self.take(receipt, receipt.stamped, NO_INDEX);
+        if receipt.first
+            && let Some(version @ 1..) = receipt.known
+            && !self.tally.notes.is_multiple_of(FIRST_READ_EVERY)
+        {
+            self.tally.told.firsts.note(0);
+            self.take(receipt, Reading { version, index: NO_INDEX, number: None });
             return;
         }
-        let mut newest: Option<Header> = None;
-        for document in documents {
-            match self.verified(receipt.user, document) {
-                Some(header) if newest.is_none_or(|other| header.version > other.version) => newest = Some(header),
-                Some(_) => {}
-                None => {
-                    self.tally.faults.untrue += 1;
+        let bodies = self.tally.notes.is_multiple_of(BODY_CHECK_EVERY);
+        let mut reader = Reader::new(&self.press, receipt.user, receipt.sight, bodies);
+        let (told, faults) = (&mut self.tally.told, &mut self.tally.faults);
+        let mut bytes = 0;
+        for (category, document) in parts {
+            match reader.read(category, document) {
+                Ok(()) if receipt.first => bytes += document.len(),
+                Ok(()) => told.categories[category.index()].note(document.len()),
+                Err(Wrong::Untrue) => {
+                    faults.untrue += 1;
+                    return;
+                }
+                Err(Wrong::Denied) => {
+                    faults.denied += 1;
                     return;
                 }
             }
         }
-        let Some(header) = newest else {
-            self.tally.faults.stateless += 1;
-            return;
-        };
-        if header.version != receipt.stamped {
-            self.tally.faults.untrue += 1;
+        let reading = reader.reading;
+        if receipt.first {
+            told.firsts.note(bytes);
+        }
+        if reading.version == 0 && reading.number.is_none() {
+            faults.stateless += 1;
             return;
         }
-        self.take(receipt, header.version, header.index);
+        if receipt.known.is_some_and(|known| reading.number.is_none() && known != reading.version) {
+            faults.untrue += 1;
+            return;
+        }
+        self.take(receipt, reading);
     }
 
-    fn take(&mut self, receipt: &Receipt, version: u32, index: u32) {
-        self.taken.push(Taken { receipt: *receipt, version, index });
+    /// Notes down that something was told in a view that nobody should be in.
+    pub fn note_denied(&mut self) {
+        self.tally.notes += 1;
+        self.tally.faults.denied += 1;
+    }
+
+    fn take(&mut self, receipt: &Receipt, reading: Reading) {
+        self.taken.push(Taken { receipt: *receipt, reading });
         if self.taken.len() == BATCH {
             self.settle();
         }
@@ -247,147 +237,107 @@ impl Recorder {
     }
 
     fn settle_one(&mut self, note: &Taken) {
-        let Taken { receipt, version, index } = note;
+        let Taken { receipt, reading } = note;
         if receipt.slot >= self.seen.len() {
             self.seen.resize(receipt.slot + 1, 0);
         }
-        let before = std::mem::replace(&mut self.seen[receipt.slot], *version);
-        if receipt.first {
-            self.tally.firsts += 1;
+        let before = self.seen[receipt.slot];
+        let Some(version) = version_of(reading, before) else {
+            self.tally.faults.untrue += 1;
             return;
-        }
-        if *version <= before {
-            self.seen[receipt.slot] = before;
+        };
+        self.tally.firsts += u64::from(receipt.first);
+        if version <= before {
             let faults = &mut self.tally.faults;
-            *(if *version == before { &mut faults.repeated } else { &mut faults.backwards }) += 1;
+            match version == before {
+                // A policy has moved the watcher to another view, in which he is told again what he knows.
+                true if receipt.first => {}
+                true => faults.repeated += 1,
+                false => faults.backwards += 1,
+            }
             return;
         }
-        let skipped = version - before - 1;
-        self.tally.skipped += u64::from(skipped);
-        if receipt.skipped.is_some_and(|said| said != skipped) {
+        self.seen[receipt.slot] = version;
+        if before == 0 && receipt.first {
+            return;
+        }
+        let counted = match receipt.sight {
+            Sight::Number => self.count_wide(receipt, before, version),
+            _ => {
+                self.count(receipt.now_us, reading.index, version - before);
+                Some(version - before)
+            }
+        };
+        let skipped = counted.map(|counted| counted.saturating_sub(1));
+        self.tally.skipped += u64::from(skipped.unwrap_or(0));
+        // What was due in the view that a watcher has left was cancelled there and not skipped here.
+        let said = receipt.skipped.filter(|_| !receipt.first);
+        if said.is_some() && skipped.is_some() && said != skipped {
             self.tally.faults.miscounted += 1;
         }
-        self.count(receipt.now_us, *index, skipped);
     }
 
-    /// Counts the receipt of a publication and of the user's `older` ones before it.
-    fn count(&mut self, now_us: u64, newest: u32, older: u32) {
+    /// Counts the receipt of a publication and of the user's ones before it: so many altogether.
+    fn count(&mut self, now_us: u64, newest: u32, publications: u32) {
         let mut index = newest;
-        for _ in 0..=older {
+        for _ in 0..publications {
             if index == NO_INDEX {
                 return;
             }
             let previous = self.log.previous(index);
-            let watchers = &self.watchers;
-            match self.log.receipt(index, self.here, now_us, |user| watchers[user as usize], &mut self.steps) {
-                Ok(Some(told)) if told.measured => {
-                    self.latency.first.record(told.first_us);
-                    self.latency.median.record(told.median_us);
-                    self.latency.last.record(told.last_us);
-                }
-                Ok(_) => {}
-                Err(Stray) => self.tally.faults.stray += 1,
-            }
+            self.count_one(now_us, index);
             index = previous;
         }
     }
 
-    fn verified(&self, user: u32, document: &[u8]) -> Option<Header> {
-        let header = Header::read(document).filter(|header| header.user == user)?;
-        let whole = self.tally.notes.is_multiple_of(BODY_CHECK_EVERY);
-        (!whole || self.press.body_is_exact(&header, document)).then_some(header)
+    /// Counts the receipt of the user's wide publications after version `before` up to `newest`, and tells how many there
+    /// were; nothing if some of them were never entered into the log.
+    fn count_wide(&mut self, receipt: &Receipt, before: u32, newest: u32) -> Option<u32> {
+        let mut mark = self.log.newest_wide(receipt.user);
+        // The watcher has still to be told of those, so their entries are there.
+        while mark.version > newest && mark.index != NO_INDEX {
+            mark = self.log.previous_wide(mark.index);
+        }
+        if mark.version != newest {
+            self.tally.faults.stray += 1;
+            return None;
+        }
+        let mut counted = 0;
+        while mark.version > before {
+            if mark.index == NO_INDEX {
+                return None;
+            }
+            let previous = self.log.previous_wide(mark.index);
+            self.count_one(receipt.now_us, mark.index);
+            counted += 1;
+            mark = previous;
+        }
+        Some(counted)
+    }
+
+    fn count_one(&mut self, now_us: u64, index: u32) {
+        let (inside, outside) = (&self.inside, &self.outside);
+        let watchers = |user: u32, wide: bool| inside[user as usize] + if wide { outside[user as usize] } else { 0 };
+        match self.log.receipt(index, self.here, now_us, watchers, &mut self.steps) {
+            Ok(Some(told)) if told.measured => {
+                self.latency.first.record(told.first_us);
+                self.latency.median.record(told.median_us);
+                self.latency.last.record(told.last_us);
+            }
+            Ok(_) => {}
+            Err(Stray) => self.tally.faults.stray += 1,
+        }
+    }
+}
+
+/// The newest version that a note tells, given the one that was seen before.
+fn version_of(reading: &Reading, before: u32) -> Option<u32> {
+    let numbered = |number: Availability| presence::version_of(number, before);
+    match reading.number {
+        None => Some(reading.version),
+        Some(number) => numbered(number).map(|version| version.max(reading.version)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Rig {
-        recorder: Recorder,
-        log: Arc<PublicationLog>,
-        press: Press,
-        last: u32,
-        version: u32,
-    }
-
-    impl Rig {
-        /// One user, 7, with three watchers on one shard in slots 0 to 2, all of which know version 1.
-        fn new() -> Self {
-            let log = Arc::new(PublicationLog::new(1, 8));
-            let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 3);
-            (0..3).for_each(|_| recorder.watch(7));
-            let mut rig = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
-            let first = rig.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);
-            (0..3).for_each(|slot| rig.told(0, slot, true, None, &first));
-            rig
-        }
-
-        fn publish(&mut self, plan_us: u64) -> bytes::Bytes {
-            let index = PublicationLog::index(0, u64::from(self.version));
-            let opening = Opening { plan_us, user: 7, previous: self.last, watchers: 3, measured: true };
-            assert!(self.log.open(index, &opening));
-            self.version += 1;
-            self.last = index;
-            self.press.document(&Header { user: 7, version: self.version, plan_us, index }, 64)
-        }
-
-        fn told(&mut self, now_us: u64, slot: usize, first: bool, skipped: Option<u32>, document: &[u8]) {
-            let stamped = Header::read(document).map_or(0, |header| header.version);
-            let receipt = Receipt { now_us, slot, user: 7, first, stamped, skipped };
-            self.recorder.note(&receipt, std::iter::once(document));
-            self.recorder.settle();
-        }
-    }
-
-    #[test]
-    fn a_skipped_version_counts_from_its_own_plan() {
-        let mut rig = Rig::new();
-        let two = rig.publish(1_000);
-        rig.told(1_100, 0, false, Some(0), &two);
-        let three = rig.publish(5_000);
-        // Slot 0 saw both; slots 1 and 2 hear of version 3 only, long after version 2 was due.
-        for (slot, skipped) in [(0, 0), (1, 1), (2, 1)] {
-            rig.told(6_000 + slot as u64, slot, false, Some(skipped), &three);
-        }
-        assert_eq!(rig.recorder.tally().faults, Faults::default());
-        assert_eq!(rig.recorder.tally().skipped, 2);
-        let latency = rig.recorder.take_latency();
-        let (first, last) = (latency.first.quantiles(), latency.last.quantiles());
-        assert_eq!((last.count, first.count), (2, 2));
-        // Version 2: first 100, last 5,002. Version 3: first 1,000, last 1,002. To three digits.
-        assert!((100..=101).contains(&first.p50) && (1_000..=1_001).contains(&first.max), "{first:?}");
-        assert!((1_002..=1_003).contains(&last.p50) && (5_000..=5_004).contains(&last.max), "{last:?}");
-        assert_eq!(rig.log.ended(0), 2);
-    }
-
-    #[test]
-    fn what_must_not_be_is_counted() {
-        let mut rig = Rig::new();
-        let (two, three) = (rig.publish(0), rig.publish(0));
-        rig.told(1, 0, false, Some(1), &three);
-        rig.told(2, 0, false, Some(0), &two);
-        rig.told(3, 0, false, Some(0), &three);
-        rig.told(4, 1, false, Some(0), &three);
-        rig.told(5, 2, false, None, &three[..40]);
-        rig.recorder.note(
-            &Receipt { now_us: 6, slot: 2, user: 6, first: false, stamped: 3, skipped: None },
-            std::iter::once(&three[..]),
-        );
-        let nothing = Receipt { now_us: 7, slot: 2, user: 7, first: false, stamped: 3, skipped: None };
-        rig.recorder.note(&nothing, std::iter::empty());
-        let expected = Faults { backwards: 1, repeated: 1, untrue: 2, stateless: 1, miscounted: 1, stray: 0 };
-        assert_eq!(rig.recorder.tally().faults, expected);
-    }
-
-    #[test]
-    fn the_newest_of_several_parts_counts() {
-        let mut rig = Rig::new();
-        let (two, three) = (rig.publish(0), rig.publish(0));
-        let receipt = Receipt { now_us: 9, slot: 0, user: 7, first: false, stamped: 3, skipped: Some(1) };
-        rig.recorder.note(&receipt, [&three[..], &two[..]].into_iter());
-        rig.recorder.settle();
-        assert_eq!(rig.recorder.seen(0), 3);
-        assert_eq!(rig.recorder.tally().faults, Faults::default());
-    }
-}
+mod tests;

@@ -9,6 +9,7 @@ pub mod screen;
 
 use std::collections::BTreeMap;
 
+use fanfare_tuning::users::Presence;
 use serde::Serialize;
 
 pub use schema::{
@@ -23,6 +24,7 @@ use crate::population::Totals;
 use crate::recorder::Faults;
 use crate::recorder::calibrate::RecorderCost;
 use crate::settings::{Purpose, Settings};
+use crate::traffic::Traffic;
 use crate::verdict::{self, LimitedBy, Shares};
 
 /// Users of the pool that capacity is counted in.
@@ -91,6 +93,7 @@ impl Report {
             schema: 1,
             verdict: if reasons.is_empty() { "PASS" } else { "FAIL" },
             reasons,
+            warnings: verdict::warnings(&findings),
             cut_short: findings.cut,
             limited_by: limit.as_ref().map(|limit| limit.what),
             limited_by_evidence: limit.map(|limit| limit.evidence),
@@ -117,6 +120,17 @@ impl Report {
                 pending: checked.pending,
                 lost: checked.lost,
                 rate_per_s: point.map_or(0.0, |point| round(point.notified_per_s, 1)),
+            },
+            traffic: {
+                let names = &settings.model.categories.value;
+                // The keys are there when nothing was measured, too.
+                point.map_or_else(
+                    || Traffic::default().by_kind(names, 0.0, 0.0),
+                    |point| {
+                        let sending_s = point.issued.sent as f64 / point.sent_per_s.max(1e-6);
+                        point.traffic.by_kind(names, sending_s, point.told_s)
+                    },
+                )
             },
             latency_us: point.map_or_else(LatencyUs::default, |point| {
                 let [first, median, last] = point.latency;
@@ -186,6 +200,14 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         internal_share: settings.traits.internal_share,
         endpoints_per_user: round(totals.watchers as f64 / f64::from(users), 3),
         categories: settings.model.categories.value.len(),
+        presence: match settings.presence {
+            Presence::Plain => "plain",
+            Presence::Lync => "lync",
+        },
+        watchers_internal_share: settings.traits.watchers[0],
+        watchers_federated_share: settings.traits.watchers[1],
+        second_endpoint_share: settings.mix.idle,
+        policy_edits_per_publication: settings.mix.policies,
     }
 }
 
@@ -202,7 +224,7 @@ fn cost(findings: &Findings) -> Cost {
         ),
         bytes_per_topic: round(checked.topic_bytes as f64 / checked.topics.max(1) as f64, 1),
         topics: checked.topics,
-        shards_per_topic: round(checked.topics as f64 / findings.presentities_watched.max(1) as f64, 3),
+        shards_per_topic: round(checked.presentities as f64 / findings.presentities_watched.max(1) as f64, 3),
         ..Cost::default()
     };
     let Some(point) = &findings.point else { return memory };
@@ -279,8 +301,8 @@ fn limit(settings: &Settings, findings: &Findings, capacity: Option<&Capacity>) 
 }
 
 fn fault_counts(faults: &Faults) -> FaultCounts {
-    let Faults { backwards, repeated, untrue, stateless, miscounted, stray } = *faults;
-    FaultCounts { backwards, repeated, untrue, stateless, miscounted, stray }
+    let Faults { backwards, repeated, untrue, stateless, miscounted, denied, stray } = *faults;
+    FaultCounts { backwards, repeated, untrue, stateless, miscounted, denied, stray }
 }
 
 /// Digits that mean nothing are left out.

@@ -2,11 +2,14 @@
 //!
 //! Fields may be added to a schema; what a field means never changes.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Phase;
 use crate::host::Host;
 use crate::recorder::Quantiles;
+use crate::traffic::Kind;
 
 /// The report.
 #[derive(Debug, Serialize)]
@@ -15,6 +18,7 @@ pub struct Report {
     pub schema: u32,
     pub verdict: &'static str,
     pub reasons: Vec<String>,
+    pub warnings: Vec<String>,
     pub cut_short: bool,
     pub limited_by: Option<&'static str>,
     pub limited_by_evidence: Option<String>,
@@ -24,6 +28,7 @@ pub struct Report {
     pub config: Config,
     pub publications: Publications,
     pub notifications: Notifications,
+    pub traffic: BTreeMap<String, Kind>,
     pub latency_us: LatencyUs,
     pub rig: RigUs,
     pub noise: Noise,
@@ -58,6 +63,11 @@ pub struct Config {
     pub internal_share: f64,
     pub endpoints_per_user: f64,
     pub categories: usize,
+    pub presence: &'static str,
+    pub watchers_internal_share: f64,
+    pub watchers_federated_share: f64,
+    pub second_endpoint_share: f64,
+    pub policy_edits_per_publication: f64,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -159,6 +169,7 @@ pub struct FaultCounts {
     pub untrue: u64,
     pub stateless: u64,
     pub miscounted: u64,
+    pub denied: u64,
     pub stray: u64,
 }
 

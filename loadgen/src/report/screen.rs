@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Report;
 use crate::recorder::Quantiles;
+use crate::traffic::Kind;
 
 /// The report as text.
 #[must_use]
@@ -67,6 +68,18 @@ fn population(page: &mut String, report: &Report) -> std::fmt::Result {
         bytes(config.document_bytes as f64),
         config.categories,
         if config.categories == 1 { "y" } else { "ies" }
+    )?;
+    if config.presence == "plain" {
+        return Ok(());
+    }
+    writeln!(
+        page,
+        "Presence     {}: {} endpoints a user composed; watchers {:.0} % colleagues, {:.0} % federated, {:.0} % of public clouds",
+        config.presence,
+        config.endpoints_per_user,
+        100.0 * config.watchers_internal_share,
+        100.0 * config.watchers_federated_share,
+        100.0 * (1.0 - config.watchers_internal_share - config.watchers_federated_share)
     )
 }
 
@@ -118,7 +131,23 @@ fn traffic(page: &mut String, report: &Report) -> std::fmt::Result {
         grouped(told.delivered),
         grouped(told.skipped),
         100.0 * told.skipped_share
-    )
+    )?;
+    // With one category and nothing composed, the lines above have said it all.
+    for (name, kind) in report.traffic.iter().filter(|_| report.config.presence != "plain") {
+        let says = format!("{}/s", count(kind.rate_per_s));
+        writeln!(
+            page,
+            "    {:<28}{says:>12}  {:>11} in all{}",
+            name.replace('_', " "),
+            grouped(kind.count),
+            weight(kind)
+        )?;
+    }
+    Ok(())
+}
+
+fn weight(kind: &Kind) -> String {
+    if kind.bytes_per_s == 0.0 { String::new() } else { format!(", {} of documents a second", bytes(kind.bytes_per_s)) }
 }
 
 fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
@@ -208,8 +237,14 @@ fn truth(page: &mut String, report: &Report) -> std::fmt::Result {
     )?;
     writeln!(
         page,
-        "  promises       {} out of order, {} repeated, {} untrue, {} without state, {} miscounted, {} stray",
-        faults.backwards, faults.repeated, faults.untrue, faults.stateless, faults.miscounted, faults.stray
+        "  promises       {} out of order, {} repeated, {} untrue, {} without state, {} miscounted, {} denied, {} stray",
+        faults.backwards,
+        faults.repeated,
+        faults.untrue,
+        faults.stateless,
+        faults.miscounted,
+        faults.denied,
+        faults.stray
     )
 }
 
@@ -241,6 +276,9 @@ fn verdict(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(page, "\n{}{}", report.verdict, if report.cut_short { " (cut short)" } else { "" })?;
     for reason in &report.reasons {
         writeln!(page, "  {reason}")?;
+    }
+    for warning in &report.warnings {
+        writeln!(page, "  warning: {warning}")?;
     }
     Ok(())
 }

@@ -74,6 +74,10 @@ pub struct Sizes {
     pub users: u32,
     /// From which the engine's own choices are drawn.
     pub seed: u64,
+    /// Whether presence is composed.
+    pub composed: bool,
+    /// The share of watchers that is outside the organisation.
+    pub outside_share: f64,
     /// What is to turn the shards of an engine.
     pub runtime: RuntimeName,
 }

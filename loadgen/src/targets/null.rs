@@ -9,14 +9,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use fanfare::Category;
+
 use super::{LoopTimes, Sizes, Target, TargetError};
 use crate::crew::{Answer, Checked, Common, Order, Seat, SignIn};
-use crate::payload::Header;
 use crate::point::{Going, Marks, Point};
 use crate::population::Scratch;
+use crate::presence::Sight;
 use crate::publisher::{Outgoing, Publisher, Sent};
+use crate::recorder::calibrate::Shape;
 use crate::recorder::{Receipt, Recorder, calibrate};
 use crate::rig::Rig;
+use crate::schedule::What;
 
 /// Shorter waits are spun through, for a sleep would end later than that.
 const SPIN_US: u64 = 100;
@@ -166,9 +170,12 @@ impl Teller {
             }
             Order::Check => self.seat.answer(Answer::Checked(Box::new(self.check()))),
             Order::Calibrate => {
-                let slots = self.sizes.subscriptions as usize;
-                let watchers = (self.sizes.subscriptions / u64::from(self.sizes.users)) as u32;
-                let cost = calibrate::measure(slots, watchers, self.sizes.document_bytes as usize);
+                let cost = calibrate::measure(&Shape {
+                    slots: self.sizes.subscriptions as usize,
+                    watchers: (self.sizes.subscriptions / u64::from(self.sizes.users)) as u32,
+                    outside_share: None,
+                    document_bytes: self.sizes.document_bytes as usize,
+                });
                 self.seat.answer(Answer::Calibrated(cost));
             }
         }
@@ -179,10 +186,10 @@ impl Teller {
         let now_us = self.seat.common.clock.now().as_micros();
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
         let tally = self.recorder.tally();
-        let marks = Marks { delivered: tally.notes, skipped: tally.skipped };
+        let (marks, told) = (Marks { delivered: tally.notes, skipped: tally.skipped }, tally.told);
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
         let shards = common.shards;
-        let going = point.go_on(&mut self.publisher, marks, |outgoing| {
+        let going = point.go_on(&mut self.publisher, marks, &told, |outgoing| {
             tell(recorder, common, crowd.of(outgoing.user as usize / shards), outgoing, false);
             Sent::Accepted
         });
@@ -220,11 +227,11 @@ impl Teller {
         let generator_ns = common.clock.nanos() - begin_ns;
         for number in 0..residents.count() {
             let user = residents.user(number);
-            let first = self.publisher.first_document(user);
+            let Some(first) = self.publisher.first(user, 0) else { continue };
             let crowd = self.crowd.of(number as usize);
-            crowd.iter().for_each(|_| self.recorder.watch(user));
+            crowd.iter().for_each(|_| self.recorder.watch(user, Sight::Plain));
             tell(&mut self.recorder, &common, crowd, &first, true);
-            common.watchers[user as usize].store(crowd.len() as u32, Ordering::Relaxed);
+            common.inside[user as usize].store(crowd.len() as u32, Ordering::Relaxed);
         }
         let subscriptions = self.crowd.slots.len() as u64;
         let engine_ns = common.clock.nanos() - begin_ns - generator_ns;
@@ -268,6 +275,7 @@ impl Teller {
             delivered: tally.notes,
             skipped: tally.skipped,
             topics: self.crowd.ends.len() as u64,
+            presentities: self.crowd.ends.len() as u64,
             ..checked
         }
     }
@@ -275,12 +283,23 @@ impl Teller {
 
 /// What an engine would do, at the least.
 fn tell(recorder: &mut Recorder, common: &Common, crowd: &[u32], outgoing: &Outgoing, first: bool) {
-    let stamped = Header::read(&outgoing.document).map_or(0, |header| header.version);
+    let category = match outgoing.what {
+        What::Publish(category) => Category::numbered(category),
+        _ => Category::FIRST,
+    };
     for &slot in crowd {
         let now_us = common.clock.now().as_micros();
         recorder.clock_read();
-        let receipt = Receipt { now_us, slot: slot as usize, user: outgoing.user, first, stamped, skipped: Some(0) };
-        recorder.note(&receipt, std::iter::once(&outgoing.document[..]));
+        let receipt = Receipt {
+            now_us,
+            slot: slot as usize,
+            user: outgoing.user,
+            sight: Sight::Plain,
+            first,
+            known: Some(outgoing.version),
+            skipped: Some(0),
+        };
+        recorder.note(&receipt, std::iter::once((category, &outgoing.document[..])));
     }
     recorder.settle();
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::ModelError;
-use super::{Figure, Spread, UserModel};
+use super::{Figure, Presence, Spread, UserModel, WatcherShares};
 
 /// Categories of one presence at most, as in the engine.
 const CATEGORIES_MAX: usize = 8;
@@ -42,6 +42,12 @@ struct File {
     sign_in_batch: Entry<u32>,
     categories: Entry<Vec<String>>,
     category_shares: Entry<Vec<f64>>,
+    presence: Entry<Presence>,
+    watchers_internal_share: Entry<f64>,
+    watchers_federated_share: Entry<f64>,
+    watchers_public_cloud_share: Entry<f64>,
+    second_endpoint_share: Entry<f64>,
+    policy_edits_per_hour: Entry<f64>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -71,6 +77,9 @@ pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, Mod
         (&raw.document_distribution, raw.document_mean, raw.document_max, raw.document_sigma),
     )?;
     let per_hour = "publications per user and hour";
+    let presence = place.figure("presence", "name", raw.presence)?;
+    // What only composed presence has must not be asked for in vain.
+    let most = |most: f64| if presence.value == Presence::Plain { 0.0 } else { most };
     let model = UserModel {
         name: name.to_owned(),
         users: place.checked("users", "users", raw.users, 2, 100_000_000)?,
@@ -103,6 +112,27 @@ pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, Mod
         sign_in_batch: place.checked("sign_in_batch", "contacts", raw.sign_in_batch, 1, 65_536)?,
         category_shares: place.shares(raw.category_shares, raw.categories.value.get_ref().len())?,
         categories: place.categories(raw.categories)?,
+        watchers: place.watchers(
+            presence.value,
+            raw.watchers_internal_share,
+            raw.watchers_federated_share,
+            raw.watchers_public_cloud_share,
+        )?,
+        second_endpoint_share: place.checked(
+            "second_endpoint_share",
+            "share of publications",
+            raw.second_endpoint_share,
+            0.0,
+            most(1.0),
+        )?,
+        policy_edits_per_hour: place.checked(
+            "policy_edits_per_hour",
+            "edits per user and hour",
+            raw.policy_edits_per_hour,
+            0.0,
+            most(1_000.0),
+        )?,
+        presence,
     };
     Ok(model)
 }
@@ -192,6 +222,30 @@ impl Place<'_> {
         }
     }
 
+    fn watchers(
+        &self,
+        presence: Presence,
+        internal: Entry<f64>,
+        federated: Entry<f64>,
+        public_cloud: Entry<f64>,
+    ) -> Result<WatcherShares, ModelError> {
+        let [internal_key, federated_key, public_cloud_key] =
+            ["watchers_internal_share", "watchers_federated_share", "watchers_public_cloud_share"];
+        let sum = internal.value.get_ref() + federated.value.get_ref() + public_cloud.value.get_ref();
+        if (sum - 1.0).abs() > 1e-6 {
+            let found = format!("{}, and with the other two shares {sum}", internal.value.get_ref());
+            let expected = format!("1 together with `{federated_key}` and `{public_cloud_key}`");
+            return Err(self.out_of_range(internal_key, &internal.value, found, expected));
+        }
+        let least = if presence == Presence::Plain { 1.0 } else { 0.0 };
+        let unit = "share of watchers";
+        Ok(WatcherShares {
+            internal: self.checked(internal_key, unit, internal, least, 1.0)?,
+            federated: self.checked(federated_key, unit, federated, 0.0, 1.0)?,
+            public_cloud: self.checked(public_cloud_key, unit, public_cloud, 0.0, 1.0)?,
+        })
+    }
+
     fn categories(&self, entry: Entry<Vec<String>>) -> Result<Figure<Vec<String>>, ModelError> {
         let names = entry.value.get_ref();
         let distinct = names.iter().enumerate().all(|(i, name)| !name.is_empty() && !names[..i].contains(name));
@@ -275,6 +329,20 @@ mod tests {
     fn shares_must_fit_the_categories() {
         let text = complaint("[1.0]", "[0.5, 0.6]");
         assert!(text.contains("`category_shares` is 2 shares with a sum of 1.1"), "{text}");
+    }
+
+    #[test]
+    fn shares_of_watchers_must_come_to_all_of_them() {
+        let text = complaint("value = 1.0\nunit = \"share of watchers\"", "value = 0.9\nunit = \"share of watchers\"");
+        assert!(text.contains("`watchers_internal_share` is 0.9, and with the other two shares 0.9"), "{text}");
+    }
+
+    #[test]
+    fn plain_presence_has_neither_policies_nor_anything_to_compose() {
+        let text = complaint("value = 0\nunit = \"edits", "value = 1\nunit = \"edits");
+        assert!(text.contains("`policy_edits_per_hour` is 1, but must be from 0 to 0"), "{text}");
+        let text = complaint("value = \"plain\"", "value = \"simple\"");
+        assert!(text.contains("unknown variant `simple`, expected `plain` or `lync`"), "{text}");
     }
 
     #[test]

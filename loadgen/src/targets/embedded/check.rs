@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use fanfare::{GroupId, Shard};
+use fanfare::{GroupId, Shard, View};
 
+use super::sign_in::sight_of;
 use crate::crew::{Checked, Common};
 use crate::population::Scratch;
+use crate::presence::Sight;
 use crate::recorder::Recorder;
 use crate::schedule::Residents;
 
@@ -43,14 +45,16 @@ impl Checking {
             }
             let user = residents.user(self.next);
             let person = common.population.draw(user, scratch);
+            let sight = sight_of(common.composed, common.population.network(user));
             for _ in 0..person.endpoints {
                 let group = groups[self.next_group];
                 self.next_group += 1;
                 let mut right = 0;
-                for (slot, presentity, _) in shard.subscriptions(group) {
+                for (slot, presentity, view) in shard.subscriptions(group) {
                     let contact = presentity.get() as u32;
-                    let newest = common.versions[contact as usize].load(Ordering::Relaxed);
-                    right += u64::from(scratch.contains(user, contact) && recorder.seen(slot.index()) == newest);
+                    let newest = newest(common, sight, contact);
+                    let is_right = recorder.seen(slot.index()) == newest && is_fit(sight, view);
+                    right += u64::from(is_right && scratch.contains(user, contact));
                 }
                 self.done.compared += u64::from(person.contacts);
                 self.done.lost += u64::from(person.contacts).saturating_sub(right);
@@ -65,8 +69,8 @@ impl Checking {
         self.done.compared
     }
 
-    /// The result, with what the shard counts.
-    pub(super) fn result(&self, shard: &Shard, recorder: &Recorder) -> Checked {
+    /// The result, with what the shard counts, and with what composition has absorbed.
+    pub(super) fn result(&self, shard: &Shard, recorder: &Recorder, absorbed: u64) -> Checked {
         let counters = shard.counters();
         let footprint = shard.footprint();
         Checked {
@@ -77,12 +81,31 @@ impl Checking {
             cancelled: counters.cancelled,
             filtered: counters.filtered,
             pending: shard.pending(),
-            absorbed: counters.absorbed,
+            absorbed: counters.absorbed + absorbed,
             engine_bytes: footprint.total(),
             topic_bytes: footprint.topics,
             document_bytes: footprint.documents + footprint.retired,
-            topics: recorder.watchers().iter().filter(|&&watchers| watchers != 0).count() as u64,
+            topics: shard.population().topics,
+            presentities: recorder.inside().iter().zip(recorder.outside()).filter(|(a, b)| **a + **b != 0).count()
+                as u64,
             ..self.done
         }
+    }
+}
+
+/// The newest version that a watcher has to have been told of a user: those outside are told of wide ones only.
+fn newest(common: &Common, sight: Sight, user: u32) -> u32 {
+    match sight {
+        Sight::Number => common.log.newest_wide(user).version,
+        _ => common.versions[user as usize].load(Ordering::Relaxed),
+    }
+}
+
+/// Whether a view is one that the watcher may be in: policies move colleagues into the workgroup and back.
+fn is_fit(sight: Sight, view: View) -> bool {
+    match (sight, Sight::of(view)) {
+        (Sight::Plain, _) => view == View::PLAIN,
+        (Sight::Number, found) => found == Some(Sight::Number),
+        (_, found) => matches!(found, Some(Sight::Whole | Sight::Urgent)),
     }
 }

@@ -3,22 +3,21 @@
 //! One for each shard, on the shard's core. Its work of a poll is bounded, except the final check's; its time is
 //! measured apart from the engine's, so that it can be taken off.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfare::{
-    Category, Document, Error, Frontend, GroupId, Outbox, Outcome, Poll, PresentityId, Publication, Shard, Tick,
-    Ticket, View, WatcherId,
-};
+use fanfare::{Document, Frontend, GroupId, Outbox, Outcome, Poll, Shard, Tick, Ticket, WatcherId};
 
 use super::check::Checking;
+use super::requests::Requests;
 use super::sign_in::SigningIn;
 use crate::crew::{Answer, Order, Seat};
 use crate::point::{Going, Marks, Point};
 use crate::population::Scratch;
-use crate::publisher::{Outgoing, Publisher, Sent};
-use crate::recorder::{NO_INDEX, Receipt, Recorder, calibrate};
+use crate::presence::Sight;
+use crate::publisher::{Publisher, Sent};
+use crate::recorder::calibrate::Shape;
+use crate::recorder::{Receipt, Recorder, calibrate};
 use crate::rig::Rig;
 use crate::targets::Sizes;
 
@@ -54,16 +53,6 @@ enum Task {
     Check(Checking),
 }
 
-/// Publications without an answer.
-#[derive(Default)]
-struct Requests {
-    under_way: HashMap<u64, Outgoing>,
-    refused: VecDeque<Outgoing>,
-    /// Refusals by homes since the point began.
-    refusals: u64,
-    fatal: Option<String>,
-}
-
 impl Generator {
     pub(super) fn new(seat: Seat, sizes: &Sizes) -> Self {
         let common = Arc::clone(&seat.common);
@@ -74,7 +63,7 @@ impl Generator {
             recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots as usize),
             publisher: Publisher::new(&common, seat.shard),
             rig: Rig::default(),
-            requests: Requests::default(),
+            requests: Requests::new(Arc::clone(&common)),
             groups: Vec::new(),
             signed_in: 0,
             scratch: Scratch::default(),
@@ -88,7 +77,7 @@ impl Generator {
             Order::Build => Task::Build { next: 0 },
             Order::SignIn => Task::SignIn(SigningIn::default()),
             Order::Point(order) => {
-                self.requests.refusals = 0;
+                self.requests.begin_point();
                 self.rig.take();
                 let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
                 Task::Point(Box::new(point))
@@ -97,7 +86,12 @@ impl Generator {
             Order::Calibrate => {
                 let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
                 let watchers = slots / u64::from(self.sizes.users);
-                let cost = calibrate::measure(slots as usize, watchers as u32, self.sizes.document_bytes as usize);
+                let cost = calibrate::measure(&Shape {
+                    slots: slots as usize,
+                    watchers: watchers as u32,
+                    outside_share: self.sizes.composed.then_some(self.sizes.outside_share),
+                    document_bytes: self.sizes.document_bytes as usize,
+                });
                 self.seat.answer(Answer::Calibrated(cost));
                 Task::Idle
             }
@@ -113,9 +107,10 @@ impl Generator {
                 let mut next = *next;
                 let any = self.build(shard, &mut next);
                 self.task = Task::Build { next };
-                self.seat.show_progress(next.into());
-                if next == self.publisher.residents().count() && self.requests.under_way.is_empty() {
-                    self.end(Answer::Built(next.into()));
+                let users = next / self.publisher.first_steps();
+                self.seat.show_progress(users.into());
+                if users == self.publisher.residents().count() && self.requests.is_quiet() {
+                    self.end(Answer::Built(users.into()));
                 }
                 if any { None } else { later }
             }
@@ -142,13 +137,17 @@ impl Generator {
                 let counters = shard.counters();
                 let marks = Marks { delivered: counters.delivered, skipped: counters.skipped };
                 let requests = &mut self.requests;
-                match point.go_on(&mut self.publisher, marks, |outgoing| requests.publish(shard, outgoing)) {
+                let told = &self.recorder.tally().told;
+                match point.go_on(&mut self.publisher, marks, told, |outgoing| requests.send(shard, outgoing)) {
                     Going::Working => None,
                     Going::Waiting(due_us) => Some(due_us),
+                    // Everybody was told, but somebody has not said that he applies a policy.
+                    Going::Over if !self.requests.is_quiet() => later,
                     Going::Over => {
                         let mut answer = point.answer(&mut self.publisher, &mut self.recorder, marks);
                         (answer.shard_gap, answer.generator_gap) = self.rig.take();
                         answer.issued.refused += self.requests.refusals;
+                        answer.traffic.answers = self.requests.answers;
                         self.end(Answer::Point(Box::new(answer)));
                         None
                     }
@@ -161,7 +160,7 @@ impl Generator {
                 let over = task.go_on(shard, common, &residents, recorder, groups, &mut self.scratch);
                 self.seat.show_progress(task.compared());
                 if over {
-                    let checked = task.result(shard, recorder);
+                    let checked = task.result(shard, recorder, self.requests.absorbed);
                     self.end(Answer::Checked(Box::new(checked)));
                 }
                 None
@@ -174,30 +173,25 @@ impl Generator {
         self.seat.answer(answer);
     }
 
-    /// Publishes first documents. Tells whether any was taken.
+    /// Publishes what users say first, `next` being the next step. Tells whether any was taken.
     fn build(&mut self, shard: &mut Shard, next: &mut u32) -> bool {
-        let end = (*next + BUILD_PER_POLL).min(self.publisher.residents().count());
+        let steps = self.publisher.first_steps();
+        let end = (*next + BUILD_PER_POLL).min(self.publisher.residents().count() * steps);
         let begin = *next;
         while *next < end {
-            let user = self.publisher.residents().user(*next);
-            let outgoing = self.publisher.first_document(user);
-            if self.requests.publish(shard, &outgoing) == Sent::Busy {
+            let user = self.publisher.residents().user(*next / steps);
+            let step = *next % steps;
+            if let Some(outgoing) = self.publisher.first(user, step)
+                && self.requests.send(shard, &outgoing) == Sent::Busy
+            {
                 break;
             }
-            self.publisher.first_accepted(user);
+            if step + 1 == steps {
+                self.publisher.first_accepted(user);
+            }
             *next += 1;
         }
         *next != begin
-    }
-
-    /// Sends again what homes refused, in order.
-    fn send_again(&mut self, shard: &mut Shard) {
-        while let Some(outgoing) = self.requests.refused.pop_front() {
-            if self.requests.publish(shard, &outgoing) == Sent::Busy {
-                self.requests.refused.push_front(outgoing);
-                return;
-            }
-        }
     }
 }
 
@@ -215,7 +209,7 @@ impl Frontend for Generator {
         if let Some(reason) = self.requests.fatal.take() {
             self.end(Answer::Failed(reason));
         }
-        self.send_again(shard);
+        self.requests.send_again(shard);
         // Orders are looked for at least every nap, however far away the next publication is.
         let due_us = self.go_on(shard, now_us).map(|due_us| due_us.min(now_us + NAP_US));
         let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now().as_micros() };
@@ -227,66 +221,43 @@ impl Frontend for Generator {
     }
 
     fn done(&mut self, ticket: Ticket, outcome: Outcome) {
-        let common = &self.seat.common;
-        let Some(outgoing) = self.requests.under_way.remove(&ticket.get()) else { return };
-        if let Outcome::Refused(refusal) = outcome {
-            let newest = common.versions[outgoing.user as usize].load(Ordering::Relaxed);
-            let version = crate::payload::Header::read(&outgoing.document).map_or(0, |header| header.version);
-            if matches!(refusal, fanfare::Refusal::Busy { .. }) && version == newest {
-                self.requests.refusals += 1;
-                self.requests.refused.push_back(outgoing);
-                return;
-            }
-            // A newer one is on its way already, or it never can be: the entry is taken back, and the run has failed.
-            if outgoing.index != NO_INDEX {
-                common.log.void(outgoing.index);
-            }
-            self.requests.fatal = Some(format!("a home refused a publication: {refusal}"));
-        }
+        self.requests.done(ticket, outcome);
     }
 
     fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
-        let clock = self.seat.common.clock;
+        let common = &self.seat.common;
+        let is_signing_in = matches!(self.task, Task::SignIn(_));
         let mut notes = 0;
         let mut now_us = 0;
         while let Some(note) = outbox.next() {
             if notes % NOTES_PER_READING == 0 {
-                now_us = clock.now().as_micros();
+                now_us = common.clock.now().as_micros();
                 self.recorder.clock_read();
             }
             notes += 1;
+            let user = note.presentity.get() as u32;
+            let (sight, known) = if common.composed {
+                let Some(sight) = Sight::of(note.view) else {
+                    self.recorder.note_denied();
+                    continue;
+                };
+                // Nobody publishes while others sign in.
+                let known = is_signing_in.then(|| common.versions[user as usize].load(Ordering::Relaxed));
+                (sight, known)
+            } else {
+                (Sight::Plain, Some(note.stamp.counter() as u32))
+            };
             let receipt = Receipt {
                 now_us,
                 slot: note.slot.index(),
-                user: note.presentity.get() as u32,
+                user,
+                sight,
                 first: note.first,
-                stamped: note.stamp.counter() as u32,
+                known,
                 skipped: (!note.skipped_at_least).then_some(note.skipped),
             };
-            self.recorder.note(&receipt, note.parts().filter_map(|(_, document)| document.map(Document::as_slice)));
-        }
-    }
-}
-
-impl Requests {
-    fn publish(&mut self, shard: &mut Shard, outgoing: &Outgoing) -> Sent {
-        let publication = Publication {
-            presentity: PresentityId::new(outgoing.user.into()),
-            view: View::PLAIN,
-            category: Category::new(outgoing.category).unwrap_or(Category::FIRST),
-            document: Some(outgoing.document.clone()),
-            expires: Tick::NEVER,
-        };
-        match shard.publish(publication) {
-            Ok(ticket) => {
-                self.under_way.insert(ticket.get(), outgoing.clone());
-                Sent::Accepted
-            }
-            Err(Error::Busy { .. }) => Sent::Busy,
-            Err(error) => {
-                self.fatal = Some(format!("the engine refused a publication: {error}"));
-                Sent::Busy
-            }
+            let parts = note.parts().filter_map(|(category, document)| Some((category, document?)));
+            self.recorder.note(&receipt, parts.map(|(category, document)| (category, Document::as_slice(document))));
         }
     }
 }

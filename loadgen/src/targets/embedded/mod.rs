@@ -2,7 +2,9 @@
 //! a third thread would take its time from one of them.
 
 mod check;
+mod editor;
 mod generator;
+mod requests;
 mod sign_in;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +15,7 @@ use fanfare::{Core, Cpus, Engine, Limits, Runtime, RuntimeKind, StartError, bind
 use super::{LoopTimes, Sizes, Target, TargetError};
 use crate::args::RuntimeName;
 use crate::crew::Seat;
+use crate::presence;
 use generator::Generator;
 
 /// A running engine with a generator on each shard.
@@ -35,6 +38,7 @@ impl Embedded {
             Generator::new(seat.expect("the engine makes one frontend for each shard"), &sizes)
         });
         let builder = Engine::builder().limits(limits(&sizes)).epoch(1).seed(sizes.seed).pin(true);
+        let builder = if sizes.composed { builder.scheme(presence::scheme()) } else { builder };
         let builder = match sizes.runtime {
             RuntimeName::Auto => builder.shards(shards).runtime(Runtime::Auto),
             RuntimeName::Thread => builder.shards(shards).runtime(Runtime::Thread),
@@ -102,7 +106,8 @@ fn limits(sizes: &Sizes) -> Limits {
         watchers: at_least(least.watchers, sizes.watchers),
         groups: at_least(least.groups, sizes.watchers),
         subscriptions: at_least(least.subscriptions, sizes.subscriptions + sizes.watchers * 16),
-        topics: at_least(least.topics, sizes.users.into()),
+        // Colleagues, workgroup and those outside: three views of each user, if presence is composed.
+        topics: at_least(least.topics, u64::from(sizes.users) * if sizes.composed { 3 } else { 1 }),
         document_bytes: sizes.document_bytes_max.max(least.document_bytes),
         ..least
     }

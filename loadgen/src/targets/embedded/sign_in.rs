@@ -1,11 +1,13 @@
 //! The sign-in storm: every user's endpoints come as fast as the engine takes them, each with all its contacts.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfare::{Categories, GroupId, Shard, View};
+use fanfare::{Categories, GroupId, Network, Shard, View};
 
 use crate::crew::{Common, SignIn};
 use crate::population::Scratch;
+use crate::presence::{self, Sight};
 use crate::recorder::Recorder;
 use crate::schedule::Residents;
 
@@ -47,17 +49,28 @@ impl SigningIn {
             let timed = self.next.is_multiple_of(TIMED_EVERY);
             let begin_ns = if timed { common.clock.nanos() } else { 0 };
             let person = common.population.draw(user, scratch);
+            let network = common.population.network(user);
+            let sight = sight_of(common.composed, network);
             for contact in scratch.contacts() {
                 for _ in 0..person.endpoints {
-                    recorder.watch(contact.get() as u32);
+                    recorder.watch(contact.get() as u32, sight);
                 }
             }
+            let who = common.composed.then(|| Arc::new(presence::identity(user, network)));
             let drawn_ns = if timed { common.clock.nanos() } else { 0 };
             for _ in 0..person.endpoints {
                 let watcher = shard.open_watcher(user.into())?;
-                let group = shard.open_group(watcher, user.into(), Categories::ALL)?;
+                let (token, all) = (user.into(), Categories::ALL);
+                let group = match &who {
+                    None => shard.open_group(watcher, token, all)?,
+                    Some(who) => shard.open_group_for(watcher, token, all, Arc::clone(who))?,
+                };
                 for batch in scratch.contacts().chunks(common.batch) {
-                    self.done.subscriptions += shard.subscribe(group, View::PLAIN, batch)? as u64;
+                    let fresh = match who {
+                        None => shard.subscribe(group, View::PLAIN, batch)?,
+                        Some(_) => shard.watch(group, batch)?,
+                    };
+                    self.done.subscriptions += fresh as u64;
                 }
                 groups.push(group);
                 self.done.watchers += 1;
@@ -89,10 +102,20 @@ impl SigningIn {
         }
         if !self.counted {
             self.counted = true;
-            for (all, here) in common.watchers.iter().zip(recorder.watchers()) {
+            let inside = common.inside.iter().zip(recorder.inside());
+            for (all, here) in inside.chain(common.outside.iter().zip(recorder.outside())) {
                 all.fetch_add(*here, Ordering::Relaxed);
             }
         }
         (recorder.tally().firsts >= self.done.subscriptions).then_some(self.done)
+    }
+}
+
+/// What a watcher is shown, as long as nobody's policy names him.
+pub(super) fn sight_of(composed: bool, network: Network) -> Sight {
+    match network {
+        _ if !composed => Sight::Plain,
+        Network::Enterprise => Sight::Whole,
+        Network::Federated | Network::PublicCloud => Sight::Number,
     }
 }
