@@ -1,8 +1,13 @@
 //! C8: past a limit the caller gets a typed error, and nothing grows.
 
+use std::sync::Arc;
+
+use fanfare_core::presence::composition::LastWrite;
+use fanfare_core::status::Availability;
 use fanfare_core::{
-    Bound, Categories, Error, Heap, Limits, Outcome, PresentityId, Publication, Refusal, Shard, ShardConfig,
-    ShardError, View,
+    Audited, Bound, Categories, Decision, EndpointId, EndpointPublication, Error, Heap, Identity, Limits, Outcome,
+    Policy, PolicyEdit, PresentityId, Publication, Refusal, Scheme, Shard, ShardConfig, ShardError, Status, Tick, View,
+    Who,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -159,4 +164,57 @@ fn c8_publishers_without_pause_do_not_hold_up_what_watchers_are_owed() {
         told += mesh.hear(0, watcher).len();
     }
     assert!(told > 20, "{told}");
+}
+
+#[test]
+fn c8_policies_under_way_the_waiting_and_the_audit_are_bounded() {
+    let limits = Limits {
+        policy_edits: 2,
+        pending_per_presentity: 3,
+        audit_entries: 5,
+        rules_per_policy: 4,
+        presentities: 8,
+        ..Limits::default()
+    };
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Confirm).unwrap();
+    let mut mesh = Mesh::with_scheme(2, limits, scheme);
+    let ken = mesh.presentity_at(1, 0);
+    let refused = |bound, limit| Outcome::Refused(Refusal::Limit { bound, limit });
+    let is = |outcome: &Outcome, due: &Outcome| format!("{outcome:?}") == format!("{due:?}");
+
+    // A watcher on the shard that does not step keeps policies under way: there is room for two.
+    let (_, group) = mesh.watcher_for(0, Identity::of(PresentityId::new(50)));
+    mesh.shards[0].watch(group, &[ken]).unwrap();
+    mesh.settle();
+    for _ in 0..3 {
+        mesh.shards[1].set_policy(PolicyEdit::new(ken, ken, Policy::roster())).unwrap();
+    }
+    mesh.shards[1].step(Tick::ZERO, 1_024);
+    assert!(matches!(mesh.shards[1].next_outcome(), Some((_, Outcome::Refused(Refusal::Busy { .. })))));
+    assert_eq!(mesh.settle().len(), 2, "both are applied when the shard steps");
+
+    for user in 0..5 {
+        mesh.shards[0].ask_owner(ken, Arc::new(Identity::of(PresentityId::new(100 + user)))).unwrap();
+        let outcome = mesh.outcome();
+        let fits =
+            if user < 3 { matches!(outcome, Outcome::Decided(_)) } else { is(&outcome, &refused(Bound::Pending, 3)) };
+        assert!(fits, "{user}: {outcome:?}");
+    }
+    let audit: Vec<_> = std::iter::from_fn(|| mesh.shards[1].next_audit()).collect();
+    assert_eq!(audit.len(), 6, "five, and how many were given up: {audit:?}");
+    assert!(matches!(audit[0].what, Audited::Lost { entries: 1.. }));
+
+    let rules = (0..5).map(|user| (Who::User(PresentityId::new(user)), 1, Decision::Block));
+    let outcome = mesh.policy(0, PolicyEdit::new(ken, ken, Policy::ranked(rules, Decision::Block)));
+    assert!(is(&outcome, &refused(Bound::Rules, 4)), "{outcome:?}");
+
+    for nth in 1..10 {
+        let who = mesh.presentity_at(1, nth);
+        let status = Status::new(Availability::AVAILABLE);
+        let publication = EndpointPublication::create(who, EndpointId(1), status, 3_600_000_000);
+        let answer = mesh.endpoint(0, publication);
+        let due = Refusal::Limit { bound: Bound::Presentities, limit: 8 };
+        assert_eq!(answer.err(), (nth >= 8).then_some(due), "with ken's record there is room for seven more");
+    }
+    mesh.verify();
 }

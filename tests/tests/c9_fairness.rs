@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use fanfare_core::{Limits, PresentityId, View};
+use fanfare_core::presence::composition::LastWrite;
+use fanfare_core::status::Availability;
+use fanfare_core::{
+    Decision, EndpointId, EndpointPublication, Identity, Limits, Outcome, Policy, PolicyEdit, PresentityId, Scheme,
+    Status, View,
+};
 use fanfare_tests::mesh::Mesh;
 
 #[test]
@@ -122,5 +127,50 @@ fn c9_a_walk_that_lost_most_of_its_entries_is_short_from_then_on() {
     for &(watcher, _) in &watchers[..100] {
         assert!(mesh.hear(0, watcher).iter().any(|heard| heard.document.as_deref() == Some(b"again")));
     }
+    mesh.verify();
+}
+
+#[test]
+fn c9_a_publication_is_marked_within_two_steps_while_a_policy_is_applied_to_ten_thousand_watchers() {
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Show(Scheme::OPEN)).unwrap();
+    let mut mesh = Mesh::with_scheme(1, Limits::default(), scheme);
+    let (famous, ken) = (PresentityId::new(1), PresentityId::new(2));
+    let watchers: Vec<_> = (0..10_000u64)
+        .map(|nth| {
+            let (watcher, group) = mesh.watcher_for(0, Identity::of(PresentityId::new(100 + nth)));
+            let whom = [famous, ken];
+            mesh.shards[0].watch(group, if nth < 256 { &whom } else { &whom[..1] }).unwrap();
+            watcher
+        })
+        .collect();
+    let is =
+        |who, availability| EndpointPublication::create(who, EndpointId(1), Status::new(availability), 3_600_000_000);
+    mesh.endpoint(0, is(famous, Availability::AVAILABLE)).unwrap();
+    for &watcher in &watchers {
+        mesh.hear(0, watcher);
+    }
+    let mut beside = 0;
+    for round in 0..20u64 {
+        let decision = if round % 2 == 0 { Decision::Block } else { Decision::Show(Scheme::OPEN) };
+        mesh.shards[0].set_policy(PolicyEdit::new(famous, famous, Policy::everybody(decision))).unwrap();
+        let mut applied = false;
+        for nth in 0..22 {
+            let availability = if nth % 2 == 0 { Availability::BUSY } else { Availability::AWAY };
+            mesh.shards[0].publish_endpoint(is(ken, availability)).unwrap();
+            let before = mesh.shards[0].counters().reevaluated;
+            for _ in 0..2 {
+                let outcomes = mesh.turn(1_024);
+                applied |= outcomes.iter().any(|(_, outcome)| matches!(outcome, Outcome::PolicyApplied { .. }));
+            }
+            beside += u64::from(mesh.shards[0].counters().reevaluated != before);
+            for &watcher in &watchers[..256] {
+                let heard = mesh.hear(0, watcher);
+                assert!(heard.iter().any(|heard| heard.presentity == ken), "round {round}, publication {nth}");
+            }
+        }
+        assert!(applied, "10,000 watchers are looked at 256 at a step");
+    }
+    assert!(beside > 100, "most publications were made while a policy was being applied: {beside}");
+    mesh.settle();
     mesh.verify();
 }
