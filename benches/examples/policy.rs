@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p fanfare-benches --example policy            # 10,000 watchers on 2 shards, 20 changes
 //! cargo run --release -p fanfare-benches --example policy -- weigh   # bytes of a presentity, without its documents
+//! cargo run --release -p fanfare-benches --example policy -- cost    # time of a publication, and of asking a policy
 //! ```
 //!
 //! Half of the watchers are let in and locked out again by turns; between two changes the engine is quiet. The time is
@@ -16,8 +17,8 @@ use bytes::Bytes;
 use fanfare::presence::composition::MostAvailable;
 use fanfare::status::Availability;
 use fanfare::{
-    Categories, Category, Core, Decision, EndpointId, EndpointPublication, Engine, Frontend, Heap, Identity, Outbox,
-    Policy, PolicyEdit, Poll, PresentityId, Scheme, Shard, ShardConfig, Status, Tick, WatcherId, Who,
+    Categories, Category, Core, Decision, EndpointId, EndpointPublication, Engine, Frontend, Guard, Heap, Identity,
+    Outbox, Policy, PolicyEdit, Poll, PresentityId, Scheme, Shard, ShardConfig, Status, Tick, WatcherId, Who,
 };
 
 const WATCHERS: usize = 10_000;
@@ -169,10 +170,51 @@ const SUBSCRIPTION_BYTES: f64 = 12.0 + 64.0;
 /// An identity without groups, with its counts and the allocator's word: the shard does not count what it only shares.
 const IDENTITY_BYTES: f64 = 80.0;
 
+/// What a publication of an endpoint's costs the home, by the number of views that are watched, and what a policy costs a
+/// subscription.
+fn cost() {
+    const ROUNDS: u64 = 100_000;
+    let views = Scheme::lync(1).views().len() as u16;
+    for watched in [0, 1, views] {
+        let config = ShardConfig { scheme: Arc::new(Scheme::lync(1)), ..ShardConfig::new(0, 1) };
+        let mut shard = HeapShard::new(config, Heap).expect("a shard");
+        let watcher = shard.open_watcher(1).expect("room");
+        for view in 0..watched {
+            let group = shard.open_group(watcher, 1, Categories::ALL).expect("room");
+            // Colleagues' first: that is the view of most.
+            shard.subscribe(group, fanfare::View((view + 2) % views), &[KEN]).expect("room");
+        }
+        let begun = Instant::now();
+        for round in 0..ROUNDS {
+            let number = if round % 2 == 0 { Availability::AVAILABLE } else { Availability::BUSY };
+            let publication = EndpointPublication::create(KEN, EndpointId(1), Status::new(number), HOUR_US);
+            let document = Bytes::copy_from_slice(&round.to_le_bytes());
+            shard.publish_endpoint(publication.with(Category::FIRST, document)).expect("a credit");
+            while shard.step(Tick::from_micros(round), 1_024).more {}
+            while shard.next_outcome().is_some() {}
+        }
+        let ns = begun.elapsed().as_nanos() as f64 / ROUNDS as f64;
+        println!("a publication of one of two states, {watched} views watched: {ns:.0} ns, walks and marks included");
+    }
+    for rules in [4u64, 4_096] {
+        let named = (0..rules).map(|user| (Who::User(PresentityId::new(user * 2)), 1, Decision::Block));
+        let policy = Policy::ranked(named, Decision::Show(Scheme::OPEN));
+        let who: Vec<_> = (0..ROUNDS).map(|user| Identity::of(PresentityId::new(user * 7_919 % (rules * 4)))).collect();
+        let begun = Instant::now();
+        let open = who.iter().filter(|who| policy.decide(who).view == Scheme::OPEN).count();
+        let ns = begun.elapsed().as_nanos() as f64 / ROUNDS as f64;
+        println!("a policy of {rules} rules asked of one of {ROUNDS} watchers, {open} of whom it lets in: {ns:.0} ns");
+    }
+}
+
 fn main() {
     match std::env::args().nth(1).as_deref() {
         None => apply(),
         Some("weigh") => weigh(),
-        Some(other) => eprintln!("`{other}` is not known: nothing, or weigh"),
+        Some("cost") => cost(),
+        Some(other) => {
+            eprintln!("`{other}` is not known: say nothing, `weigh` or `cost`");
+            std::process::exit(2);
+        }
     }
 }

@@ -40,6 +40,20 @@
 //! newest when they take something again. A *note* says which presentity, in which view, as of which *stamp*, and its
 //! documents. Words and reasons stand in ARCHITECTURE.md.
 //!
+//! # What states mean
+//!
+//! That is for the [`Scheme`] to say, given to [`EngineBuilder::scheme`]. The plain one leaves it to the embedder: it sets the
+//! state of each view, and everybody sees the view that he subscribes to. Any other composes: *endpoints* publish
+//! ([`Handle::publish_endpoint`]: create, refresh, modify, remove, under entity-tags and lifetimes); a
+//! [`Composition`](presence::composition::Composition) makes one state of them; *views* render it for classes of watchers; and
+//! a [`Policy`] says which view each watcher gets, by his [`Identity`]. A watcher opened by [`Handle::watcher_for`] does not
+//! choose: it is told the view with each note, [`View::PENDING`] while the owner has to decide, [`View::BLOCKED`] when it is
+//! refused. [`Handle::set_policy`] ends when nobody is shown any more what the policy denies.
+//!
+//! The document of a scheme's first category is a [`Rendition`]: the status of the whole, and the endpoints that the view
+//! shows with what they published. The other categories' are as they were published. [`Status`] maps without loss to and
+//! from PIDF/RPID, XMPP's `show` and Lync's numbers ([`status`]). `examples/presence.rs` shows all of it in seventy lines.
+//!
 //! # What is promised
 //!
 //! | | Promise |
@@ -49,6 +63,7 @@
 //! | C3 convergence | when publishing stops, every live subscription is told the newest state; nothing is lost, only skipped |
 //! | C4 first state | a new subscription is told the current state first, or that there is none |
 //! | C5 silence | nothing is told after `unsubscribe` or `close` has returned; for a handle, after its call has ended well |
+//! | C6 privacy | once `set_policy` has ended well nobody is shown a view that the policy denies, nor ever what was composed after it |
 //! | C7 expiry | state past its expiry is never told or fetched |
 //! | C8 bounds | everything stays within [`Limits`]; past one of them the caller gets a typed error, never growth |
 //! | C9 fairness | publications with few watchers are not held up by those with many |
@@ -100,6 +115,9 @@
 //! | [`Handle::publish`], [`Handle::fetch`] | an allocation, a command, a wake-up of the caller; tens of microseconds there and back if the shard sleeps |
 //! | [`Handle::publish_all`] | one command for each home; some 0.2 us of CPU for each publication of a large batch, one count for each document's buffer, a copy at its home |
 //! | [`Watcher::subscribe`] | a copy of the list; 0.3 us on the shard for each, its first state included |
+//! | [`Handle::publish_endpoint`] | as `publish`, and 1 to 3 us on the home's shard: the state is rendered for each view that is watched |
+//! | [`Watcher::watch`] | as `subscribe`, and 0.1 to 0.3 us for each to ask the policy |
+//! | [`Handle::set_policy`] | one look at each watcher of the presentity, 0.2 to 0.5 us, spread over steps; two turns of every interested shard |
 //! | [`Watcher::next_batch`] | one wake-up a batch, two swaps of a list; a document is one count, not a copy |
 //! | [`OwnedNote::document`] → [`Document::to_bytes`] | an allocation; the bytes are shared, and live as long as any of them |
 //! | a change, on the shard | 0.2 to 0.3 us for each watcher that is told, nearly all of it waiting for memory |

@@ -12,6 +12,9 @@ mod embedded_tokio;
 #[path = "../examples/lines.rs"]
 #[allow(dead_code, unreachable_pub, reason = "public for programs; its own is not run here")]
 mod lines;
+#[path = "../examples/presence.rs"]
+#[allow(unreachable_pub, reason = "public for programs")]
+mod presence;
 #[path = "../examples/tokio_contacts.rs"]
 #[allow(unreachable_pub, reason = "public for programs")]
 mod tokio_contacts;
@@ -41,6 +44,11 @@ fn tokio_contacts_ends_well_and_is_short() {
     ends_well(|| told(tokio_contacts::main()));
     let lines = include_str!("../examples/tokio_contacts.rs").lines().count();
     assert!(lines <= 30, "it has {lines} lines");
+}
+
+#[test]
+fn presence_ends_well() {
+    ends_well(|| told(presence::main()));
 }
 
 #[test]
