@@ -15,6 +15,18 @@ fn claim(mesh: &mut Mesh, shard: usize, id: PresentityId, name: &str) -> Result<
 }
 
 #[test]
+fn an_id_made_from_a_name_hangs_on_every_byte_of_it_and_on_the_secret() {
+    let (one, other) = ([1; 16], [2; 16]);
+    let ken = PresentityId::of(&one, "sip:ken@example.com");
+    assert_eq!(ken, PresentityId::of(&one, "sip:ken@example.com"));
+    assert_ne!(ken, PresentityId::of(&one, "sip:Ken@example.com"));
+    assert_ne!(ken, PresentityId::of(&other, "sip:ken@example.com"));
+    let ids: std::collections::BTreeSet<_> =
+        (0..100_000).map(|nth| PresentityId::of(&one, &format!("user-{nth}@example.com"))).collect();
+    assert_eq!(ids.len(), 100_000);
+}
+
+#[test]
 fn the_same_name_may_be_claimed_again_and_from_every_shard_and_another_is_refused() {
     let mut mesh = Mesh::new(2, Limits::default());
     for home in 0..2 {

@@ -6,6 +6,7 @@
 use core::fmt;
 
 use bytemuck::{Pod, Zeroable};
+use siphasher::sip::SipHasher24;
 
 /// Partitions of the id space: fixed, so that nothing durable depends on the number of shards.
 pub const PARTITIONS: usize = 1024;
@@ -28,6 +29,17 @@ impl PresentityId {
     #[must_use]
     pub const fn new(number: u64) -> Self {
         Self(number)
+    }
+
+    /// The presentity of this name: a hash of its bytes under a secret (SipHash-2-4), for embedders that have no numbers.
+    ///
+    /// The secret stays the same for the life of a deployment, and stays secret: with it, names of the same number could be
+    /// made. Without it two of ten million names have the same number with a chance of 3 in a million; who claims each
+    /// name first ([`crate::Shard::claim_name`]) is told when that happens. Names are compared byte for byte: bring them
+    /// into their normal form before.
+    #[must_use]
+    pub fn of(secret: &[u8; 16], name: &str) -> Self {
+        Self(SipHasher24::new_with_key(secret).hash(name.as_bytes()))
     }
 
     /// The number that was given.

@@ -8,7 +8,7 @@ use std::thread;
 use clap::Parser;
 use fanfare_tests::sim::{self, Failure, Faults};
 
-/// Simulates meshes of shards in virtual time, under every fault, and checks the contract C1 to C5, C7 and C8.
+/// Simulates meshes of shards in virtual time, under every fault, and checks the contract C1 to C8.
 #[derive(Parser)]
 struct Args {
     /// How many seeds.
