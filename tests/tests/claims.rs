@@ -1,7 +1,7 @@
 //! The limiter of claims, and compositions that embedders bring: neither may be more than it says.
 
 use fanfare_core::presence::composition::{Composed, Composition, EndpointState, MostAvailable};
-use fanfare_core::presence::scheme::{EntriesRule, StatusRule, ViewRule};
+use fanfare_core::presence::view::{EntriesRule, StatusRule, ViewRule};
 use fanfare_core::status::Availability;
 use fanfare_core::{
     Categories, Decision, EndpointId, EndpointPublication, Identity, Limits, Policy, PresentityId, Scheme, Status,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::presence::composition::LastWrite;
-use fanfare_core::presence::scheme::{EntriesRule, StatusRule, ViewRule};
+use fanfare_core::presence::view::{EntriesRule, StatusRule, ViewRule};
 use fanfare_core::status::{Activities, Activity, Availability};
 use fanfare_core::{
     Bound, Categories, Category, Decision, EndpointId, EndpointPublication, GroupId, Handling, Identity, Limits,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use fanfare_core::presence::composition::{Composition, HighestPriority, LastWrite, UnionOfEndpoints};
 use fanfare_core::presence::rendition::Entry;
-use fanfare_core::presence::scheme::{EntriesRule, StatusRule, ViewRule};
+use fanfare_core::presence::view::{EntriesRule, StatusRule, ViewRule};
 use fanfare_core::{
     CATEGORIES, Categories, Category, Decision, EndpointId, EndpointPublication, EntityTag, Limits, Policy, Rendition,
     Scheme, Status, Tick, View,

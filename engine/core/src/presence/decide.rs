@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use super::Shard;
-use super::desk::{Presence, Rare, users};
-use super::scheme::StatusRule;
+use super::desk::users;
+use super::record::{Presence, Rare};
 use super::stream::Audited;
+use super::view::StatusRule;
 use crate::error::{Bound, Refusal};
 use crate::guard::Verdict;
 use crate::id::{PresentityId, ShardIndex, Stamp, Ticket, View};

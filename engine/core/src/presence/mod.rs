@@ -12,11 +12,13 @@ mod desk;
 mod edits;
 pub mod policy;
 mod publish;
+mod record;
 mod render;
 pub mod rendition;
 pub mod roster;
 pub mod scheme;
 mod shard;
 pub mod stream;
+pub mod view;
 
 pub use shard::{Shard, ShardConfig};

@@ -18,7 +18,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use super::scheme::{ViewRule, view_of};
+use super::view::{ViewRule, view_of};
 use crate::guard::{Guard, Verdict};
 use crate::id::{PresentityId, View};
 use crate::identity::{Identity, Network};

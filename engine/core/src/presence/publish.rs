@@ -5,7 +5,7 @@
 use alloc::vec::Vec;
 
 use super::Shard;
-use super::desk::{Endpoint, LISTED, Part, Presence, WATCHED, seconds};
+use super::record::{Endpoint, LISTED, Part, Presence, WATCHED, seconds};
 use crate::document::Document;
 use crate::error::{Accepted, Bound, Refusal};
 use crate::id::{Category, EndpointId, EntityTag, PolicyEpoch, PresentityId, Stamp, Tick};

@@ -11,10 +11,11 @@ use bytes::Bytes;
 
 use super::Shard;
 use super::composition::{Composed, EndpointState};
-use super::desk::{Presence, seconds};
 use super::publish::STATE;
+use super::record::{Presence, seconds};
 use super::rendition::{Entry, Rendition};
-use super::scheme::{EntriesRule, Scheme, StatusRule, ViewRule};
+use super::scheme::Scheme;
+use super::view::{EntriesRule, StatusRule, ViewRule};
 use crate::document::Document;
 use crate::id::{Category, EndpointId, PresentityId, Tick, View};
 use crate::shard::ShardMemory;

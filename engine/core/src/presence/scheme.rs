@@ -4,7 +4,6 @@
 //! have no policy of their own. Invariant: its guard names none but its views.
 
 use alloc::boxed::Box;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,49 +11,10 @@ use thiserror::Error;
 
 use super::composition::{Composition, LastWrite, MostAvailable};
 use super::policy::{Decision, Policy, Who};
+use super::view::{EntriesRule, StatusRule, ViewRule, view_of};
 use crate::guard::Guard;
 use crate::id::{CATEGORIES, Categories, Category, View};
 use crate::identity::Network;
-use crate::status::Status;
-
-/// What a view makes of the status.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum StatusRule {
-    /// It is shown as composed.
-    AsIs,
-    /// The availability number alone, without activities, idle time and endpoints.
-    NumberOnly,
-    /// Do-not-disturb is shown as 6900, urgent interruptions only (Lync's workgroup).
-    UrgentOnly,
-    /// Offline, whatever it is: polite blocking, and Lync's blocked.
-    Offline,
-}
-
-/// Which endpoints a view shows.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum EntriesRule {
-    /// None: one status for the whole.
-    None,
-    /// Those that the composition shows.
-    Shown,
-    /// All of them: for the presentity's own eyes.
-    All,
-}
-
-/// What one view shows.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ViewRule {
-    /// Its name, for people.
-    pub name: Box<str>,
-    /// Its number in the embedder's world, such as Lync's container; the highest that matches a watcher wins.
-    pub container: u16,
-    /// The categories shown.
-    pub categories: Categories,
-    /// What becomes of the status.
-    pub status: StatusRule,
-    /// Which endpoints are shown.
-    pub entries: EntriesRule,
-}
 
 /// Why a scheme cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -138,7 +98,7 @@ impl Scheme {
     pub fn plain() -> Self {
         Self {
             categories: [Box::from("state")].into(),
-            views: [everything("everything", 0, EntriesRule::Shown)].into(),
+            views: [ViewRule::everything("everything", 0, EntriesRule::Shown)].into(),
             composition: Arc::new(LastWrite),
             guard: Arc::new(Policy::everybody(Decision::Show(View(0)))),
             events: false,
@@ -156,7 +116,7 @@ impl Scheme {
         composition: impl Composition + 'static,
         otherwise: Decision,
     ) -> Result<Self, SchemeError> {
-        let views = Vec::from([everything("open", 1, EntriesRule::Shown), offline("offline", 0)]);
+        let views = Vec::from([ViewRule::everything("open", 1, EntriesRule::Shown), ViewRule::offline("offline", 0)]);
         Self::new(categories, views, composition, Policy::everybody(otherwise))
     }
 
@@ -189,10 +149,10 @@ impl Scheme {
         let views = [
             rule("default", 0, card, StatusRule::NumberOnly, EntriesRule::None),
             rule("external", 100, card.with(Category::FIRST), StatusRule::NumberOnly, EntriesRule::None),
-            everything("colleagues", 200, EntriesRule::Shown),
-            ViewRule { status: StatusRule::UrgentOnly, ..everything("workgroup", 300, EntriesRule::Shown) },
-            everything("friends", 400, EntriesRule::Shown),
-            offline("blocked", 32_000),
+            ViewRule::everything("colleagues", 200, EntriesRule::Shown),
+            ViewRule { status: StatusRule::UrgentOnly, ..ViewRule::everything("workgroup", 300, EntriesRule::Shown) },
+            ViewRule::everything("friends", 400, EntriesRule::Shown),
+            ViewRule::offline("blocked", 32_000),
         ];
         let defaults = Policy::containers(&views, Self::lync_members(organisation));
         let guard = defaults.unwrap_or_else(|_| Policy::everybody(Decision::Block));
@@ -315,40 +275,5 @@ impl Scheme {
 impl Default for Scheme {
     fn default() -> Self {
         Self::plain()
-    }
-}
-
-impl StatusRule {
-    pub(crate) fn apply(self, status: Status) -> Status {
-        match self {
-            Self::AsIs => status,
-            Self::NumberOnly => status.availability_only(),
-            Self::UrgentOnly => status.urgent_only(),
-            Self::Offline => Status::OFFLINE,
-        }
-    }
-}
-
-/// The view of this container.
-pub(crate) fn view_of(views: &[ViewRule], container: u16) -> Option<View> {
-    let place = views.iter().position(|rule| rule.container == container)?;
-    u16::try_from(place).ok().map(View)
-}
-
-fn everything(name: &str, container: u16, entries: EntriesRule) -> ViewRule {
-    ViewRule {
-        name: String::from(name).into(),
-        container,
-        categories: Categories::ALL,
-        status: StatusRule::AsIs,
-        entries,
-    }
-}
-
-fn offline(name: &str, container: u16) -> ViewRule {
-    ViewRule {
-        status: StatusRule::Offline,
-        entries: EntriesRule::None,
-        ..everything(name, container, EntriesRule::None)
     }
 }

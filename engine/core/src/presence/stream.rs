@@ -7,7 +7,7 @@
 use alloc::collections::VecDeque;
 
 use super::Shard;
-use super::desk::{LISTED, ONLINE, ONLINE_TOLD, WATCHED, WATCHED_TOLD};
+use super::record::{LISTED, ONLINE, ONLINE_TOLD, Presence, WATCHED, WATCHED_TOLD};
 use crate::id::{PolicyEpoch, PresentityId, ShardSet, Tick};
 use crate::shard::ShardMemory;
 use crate::shard::home::UNSETTLED;
@@ -114,7 +114,7 @@ impl<B: ShardMemory> Shard<B> {
                 }
             }
             standing.set(LISTED, false);
-            self.desk.listed.remove(&mut self.desk.presences, ward, super::desk::Presence::links);
+            self.desk.listed.remove(&mut self.desk.presences, ward, Presence::links);
             self.forget_if_empty(ward);
         }
     }
@@ -168,7 +168,7 @@ impl<B: ShardMemory> Shard<B> {
         let standing = &mut self.desk.presences[ward].standing;
         if self.desk.scheme.has_events() && standing.has_news() && !standing.has(LISTED) {
             standing.set(LISTED, true);
-            self.desk.listed.push_back(&mut self.desk.presences, ward, super::desk::Presence::links);
+            self.desk.listed.push_back(&mut self.desk.presences, ward, Presence::links);
         }
     }
 

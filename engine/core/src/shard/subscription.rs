@@ -5,30 +5,12 @@
 //! needs to be silent (C5).
 
 use super::gate::Gates;
-use super::slot::{LANES, SlotRun, place};
+use super::slot::{LANES, place};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
-use crate::id::{GroupId, PolicyEpoch, PresentityId, SlotIndex, Stamp, View, WatcherId};
+use crate::id::{GroupId, PresentityId, View};
 use crate::store::NONE;
-
-/// What a group sees of a presentity, and why.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Explanation {
-    /// The view that it gets.
-    pub view: View,
-    /// The newest that this shard knows of the view.
-    pub stamp: Stamp,
-    /// Whether nobody is told the view now: the home has not said what it is, a policy is being applied, or it has
-    /// expired.
-    pub is_silent: bool,
-    /// Whether the group has been told anything in this view.
-    pub is_told: bool,
-    /// The rule that decided; none if it is what everybody else gets, or nobody was asked.
-    pub rule: Option<u32>,
-    /// The policy that decided; none if the group has no identity and said itself what it wants to see.
-    pub epoch: Option<PolicyEpoch>,
-}
 
 /// Presentities looked up together: their cache misses overlap instead of queueing.
 const BATCH: usize = 40;
@@ -175,63 +157,6 @@ impl<B: ShardMemory> FanOut<B> {
             self.rejoin(to);
         }
         Ok(())
-    }
-
-    /// A group's subscriptions: place, presentity and view.
-    pub fn subscriptions(&self, group: GroupId) -> impl Iterator<Item = (SlotIndex, PresentityId, View)> + '_ {
-        let mut run = self.group(group).map_or(NONE, |index| self.outboxes.groups[index].runs.head);
-        let mut lane = 0;
-        core::iter::from_fn(move || {
-            while run != NONE {
-                let record = &self.outboxes.runs[run];
-                if lane == LANES {
-                    run = record.links.next;
-                    lane = 0;
-                    continue;
-                }
-                lane += 1;
-                if record.used & 1 << (lane - 1) != 0 {
-                    let topic = &self.topics.topics[record.topics[(lane - 1) as usize]];
-                    return Some((SlotIndex(run * LANES + lane - 1), topic.presentity, topic.view));
-                }
-            }
-            None
-        })
-    }
-
-    /// Who watches a presentity on this shard: watcher, group, and the view that each gets.
-    pub fn watchers_of(&self, presentity: PresentityId) -> impl Iterator<Item = (WatcherId, GroupId, View)> + '_ {
-        let topics = self.topics.table.candidates(presentity);
-        topics.filter(move |&topic| self.topics.topics[topic].presentity == presentity).flat_map(move |topic| {
-            let view = self.topics.topics[topic].view;
-            self.topics.subscribers(topic).map(move |slot| {
-                let SlotRun { watcher, group, .. } = self.outboxes.runs[place(slot).0];
-                let generation = self.outboxes.watchers[watcher].generation;
-                let watcher = WatcherId { index: watcher, generation };
-                (watcher, GroupId { index: group, generation: self.outboxes.groups[group].generation }, view)
-            })
-        })
-    }
-
-    /// What a group sees of a presentity, and why; nothing if it does not watch it.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchGroup`].
-    pub fn explain(&self, group: GroupId, presentity: PresentityId) -> Result<Option<Explanation>, Error> {
-        let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
-        let Some(slot) = self.subscription_of(index, presentity) else { return Ok(None) };
-        let (run, lane) = place(slot);
-        let record = &self.outboxes.runs[run];
-        let topic = &self.topics.topics[record.topics[lane]];
-        let decided = self.gates.identity(index).map(|who| self.gates.decide(presentity, who));
-        Ok(Some(Explanation {
-            view: topic.view,
-            stamp: topic.stamp,
-            is_silent: !topic.is_open(self.now),
-            is_told: record.fresh >> lane & 1 == 0,
-            rule: decided.and_then(|(verdict, _)| verdict.rule),
-            epoch: decided.map(|(_, epoch)| epoch),
-        }))
     }
 
     /// Views are numbered below their limit, so that a presentity's views stay few whoever watches them.
