@@ -5,9 +5,9 @@ use std::sync::Arc;
 use fanfare_core::presence::composition::LastWrite;
 use fanfare_core::status::Availability;
 use fanfare_core::{
-    Audited, Bound, Categories, Decision, EndpointId, EndpointPublication, Error, Heap, Identity, Limits, Outcome,
-    Policy, PolicyEdit, PresentityId, Publication, Refusal, Scheme, Shard, ShardConfig, ShardError, Status, Tick, View,
-    Who,
+    Audited, Bound, Categories, Category, Decision, EndpointId, EndpointPublication, Error, Heap, Identity, Limits,
+    Outcome, Policy, PolicyEdit, PresentityId, Publication, Refusal, Scheme, Shard, ShardConfig, ShardError, Status,
+    Tick, View, Who,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -216,5 +216,54 @@ fn c8_policies_under_way_the_waiting_and_the_audit_are_bounded() {
         let due = Refusal::Limit { bound: Bound::Presentities, limit: 8 };
         assert_eq!(answer.err(), (nth >= 8).then_some(due), "with ken's record there is room for seven more");
     }
+    mesh.verify();
+}
+
+#[test]
+fn c8_a_policy_that_is_stuck_keeps_no_room_for_those_that_came_after_it() {
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Show(Scheme::OPEN)).unwrap();
+    let mut mesh = Mesh::with_scheme(2, Limits::default(), scheme);
+    let (ken, ada) = (mesh.presentity_at(0, 0), mesh.presentity_at(0, 1));
+    for (shard, whom) in [(1, ken), (0, ada)] {
+        let (_, group) = mesh.watcher_for(shard, Identity::of(PresentityId::new(1_001)));
+        mesh.shards[shard].watch(group, &[whom]).unwrap();
+    }
+    mesh.settle();
+    // The shard that watches ken does not step any more.
+    let shard = &mut mesh.shards[0];
+    let block = |who| PolicyEdit::new(who, who, Policy::everybody(Decision::Block));
+    shard.set_policy(block(ken)).unwrap();
+    let mut applied = 0;
+    let mut weights = Vec::new();
+    for _ in 0..2_000 {
+        shard.set_policy(block(ada)).unwrap();
+        for _ in 0..4 {
+            shard.step(Tick::ZERO, 1 << 20);
+            applied += std::iter::from_fn(|| shard.next_outcome()).count();
+        }
+        while shard.next_audit().is_some() {}
+        weights.push(shard.footprint().presence);
+    }
+    assert_eq!(applied, 2_000);
+    assert_eq!(weights[10], weights[1_999]);
+}
+
+#[test]
+fn c8_watchers_of_nobody_take_no_room_from_those_who_publish() {
+    let limits = Limits { presentities: 10, documents_bytes: 1_000, ..Limits::default() };
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Show(Scheme::OFFLINE)).unwrap();
+    let mut mesh = Mesh::with_scheme(1, limits, scheme.with_events(true));
+    let (_, group) = mesh.watcher_for(0, Identity::of(PresentityId::new(1_001)));
+    let nobody: Vec<_> = (1..100).map(|nth| mesh.presentity_at(0, nth)).collect();
+    mesh.shards[0].watch(group, &nobody).unwrap();
+    mesh.settle();
+    let ken = mesh.presentity_at(0, 0);
+    let status = Status::new(Availability::AVAILABLE);
+    let publication = EndpointPublication::create(ken, EndpointId(1), status, 3_600_000_000);
+    let tag = mesh.endpoint(0, publication.with(Category::FIRST, vec![0; 300].into())).unwrap().tag;
+    let refresh = EndpointPublication::refresh(ken, EndpointId(1), tag, 3_600_000_000);
+    assert!(mesh.endpoint(0, refresh).is_ok());
+    let outcome = mesh.policy(0, PolicyEdit::new(ken, ken, Policy::everybody(Decision::Block)));
+    assert!(matches!(outcome, Outcome::PolicyApplied { .. }), "{outcome:?}");
     mesh.verify();
 }

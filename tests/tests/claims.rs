@@ -4,8 +4,8 @@ use fanfare_core::presence::composition::{Composed, Composition, EndpointState, 
 use fanfare_core::presence::view::{EntriesRule, StatusRule, ViewRule};
 use fanfare_core::status::Availability;
 use fanfare_core::{
-    Categories, Decision, EndpointId, EndpointPublication, Identity, Limits, Policy, PresentityId, Scheme, Status,
-    Tick, View, WatcherId,
+    Categories, Decision, EndpointId, EndpointPublication, Identity, Limits, Outcome, Policy, PresentityId, Scheme,
+    Status, Tick, View, WatcherId,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -91,4 +91,21 @@ fn a_composition_may_say_what_it_likes_and_shows_nothing_twice_and_nothing_that_
             assert_eq!(heard.last().unwrap().rendition().entries.len(), entries, "{order:?}");
         }
     }
+}
+
+#[test]
+fn who_fetches_and_who_watches_are_shown_the_same_when_claims_have_aged() {
+    let (mut mesh, ken, bob) = watched(most_available());
+    for (endpoint, active_at) in [(1, 10), (2, 20), (1, 11), (1, 12), (1, 13), (1, 30)] {
+        mesh.now += 1_000_000;
+        mesh.endpoint(0, is(ken, endpoint, Availability::AVAILABLE, active_at)).unwrap();
+    }
+    mesh.now += 200_000_000;
+    mesh.settle();
+    mesh.shards[0].fetch_for(ken, Identity::of(PresentityId::new(99)).into()).unwrap();
+    let Outcome::Fetched(fetched) = mesh.outcome() else { panic!("a fetch is answered") };
+    let heard = mesh.hear(0, bob).pop().unwrap();
+    assert_eq!(heard.stamp, fetched.stamp);
+    assert_eq!(heard.document.as_deref(), Some(&*fetched.parts[0].1));
+    assert_eq!(heard.rendition().entries[0].endpoint, EndpointId(1), "the last to be active");
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fanfare_core::presence::composition::LastWrite;
 use fanfare_core::status::Availability;
 use fanfare_core::{
-    Decision, EndpointId, EndpointPublication, Guard, Identity, Limits, Outcome, Policy, PolicyEdit, PresenceEventKind,
-    PresentityId, Scheme, Status, Verdict, View, Who,
+    Category, Decision, EndpointId, EndpointPublication, Guard, Identity, Limits, Outcome, Policy, PolicyEdit,
+    PresenceEventKind, PresentityId, Scheme, ShardIndex, Status, Tick, Verdict, View, Who,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -177,4 +178,59 @@ fn a_block_list_stands_over_whatever_the_policy_says_and_takes_nothing_of_it_awa
     let blocked = list.with_blocked([Who::Everyone], Decision::Block);
     assert_eq!(blocked.decide(&eve).view, View::BLOCKED);
     assert_eq!(blocked.without_blocked(&[Who::Everyone]), list);
+}
+
+#[test]
+fn who_watches_again_and_again_and_is_shown_nothing_cannot_tell_from_the_stamp_that_something_happens() {
+    for instead in [Decision::Show(Scheme::OFFLINE), Decision::Block] {
+        let mut mesh = Mesh::with_scheme(2, Limits::default(), scheme());
+        let ken = mesh.presentity_at(1, 0);
+        mesh.policy(0, PolicyEdit::new(ken, ken, polite_to_eve().with_blocked([Who::User(EVE)], instead)));
+        let (_, of_bob) = mesh.watcher_for(0, Identity::of(BOB));
+        mesh.shards[0].watch(of_bob, &[ken]).unwrap();
+        let mut stamps = Vec::new();
+        for nth in 0..4 {
+            let availability = if nth % 2 == 0 { Availability::AVAILABLE } else { Availability::BUSY };
+            mesh.endpoint(0, is(ken, availability)).unwrap();
+            let (eve, group) = mesh.watcher_for(0, Identity::of(EVE));
+            mesh.shards[0].watch(group, &[ken]).unwrap();
+            mesh.settle();
+            stamps.extend(mesh.hear(0, eve).into_iter().map(|heard| heard.stamp));
+            mesh.shards[0].close_watcher(eve);
+            mesh.settle();
+        }
+        assert_eq!(stamps.len(), 4);
+        assert!(stamps.iter().all(|&stamp| stamp == stamps[0]), "{stamps:?}");
+    }
+}
+
+#[test]
+fn a_first_watcher_who_joined_late_is_told_although_the_policy_is_forgotten_before_it_is_applied() {
+    for sent in 0..6 {
+        let mut mesh = Mesh::with_scheme(2, Limits::default(), scheme().with_events(true));
+        let (ken, (zero, one)) = (mesh.presentity_at(0, 0), (ShardIndex::new(0), ShardIndex::new(1)));
+        let hard =
+            EndpointPublication::hard(ken, Vec::new()).with(Category::numbered(1), Bytes::from_static(b"a note"));
+        mesh.endpoint(0, hard).unwrap();
+        mesh.policy(0, PolicyEdit::new(ken, ken, polite_to_eve()));
+        mesh.policy(0, PolicyEdit::remove(ken, ken));
+        let (_, group) = mesh.watcher_for(1, Identity::of(BOB));
+        mesh.shards[1].watch(group, &[ken]).unwrap();
+        while let Some(join) = mesh.shards[1].next_message(zero) {
+            mesh.shards[0].receive(one, join);
+        }
+        let under_way: Vec<_> = (0..sent).filter_map(|_| mesh.shards[0].next_message(one)).collect();
+        mesh.shards[0].publish_endpoint(EndpointPublication::remove(ken, EndpointId::HARD)).unwrap();
+        for _ in 0..4 {
+            mesh.shards[0].step(Tick::ZERO, 1 << 20);
+        }
+        for message in under_way {
+            mesh.shards[1].receive(zero, message);
+        }
+        mesh.settle();
+        mesh.endpoint(0, is(ken, Availability::AVAILABLE)).unwrap();
+        let events: Vec<_> = std::iter::from_fn(|| mesh.shards[0].next_event()).map(|event| event.kind).collect();
+        assert!(events.contains(&PresenceEventKind::FirstWatcher), "{sent} sent: {events:?}");
+        mesh.verify();
+    }
 }

@@ -47,6 +47,9 @@ pub enum Bound {
     /// [`crate::Limits::name_bytes`].
     #[error("name_bytes")]
     NameBytes,
+    /// The numbers of policies, four thousand million for a presentity and those of its partition that were forgotten.
+    #[error("policy numbers")]
+    PolicyNumbers,
 }
 
 /// Why a call to a shard was refused. Nothing has changed when one is returned, but for a bulk call that met the end of

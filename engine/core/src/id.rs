@@ -346,8 +346,9 @@ impl PolicyEpoch {
         self.0
     }
 
-    pub(crate) const fn next(self) -> Self {
-        Self(self.0 + 1)
+    /// The number after it, if there is one.
+    pub(crate) fn next(self) -> Option<Self> {
+        self.0.checked_add(1).map(Self)
     }
 }
 

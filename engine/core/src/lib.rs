@@ -7,7 +7,7 @@
 //!
 //! Methods of a shard, those of its fan-out included, come in four kinds:
 //! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
-//!   [`FanOut::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
+//!   [`Shard::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
 //! * *what happened*: [`Shard::receive`], [`FanOut::receive_return`], [`FanOut::writable`], [`Shard::step`];
 //! * *what is to be done now*: [`FanOut::next_ready`] and [`FanOut::outbox`], [`FanOut::next_outcome`],
 //!   [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;

@@ -18,15 +18,17 @@ pub struct Limits {
     pub subscriptions_per_group: u32,
     /// (presentity, view) pairs that watchers of this shard look at. 88 bytes each.
     pub topics: u32,
-    /// States at home on this shard: views of presentities that have a document. Those that are only watched are
-    /// bounded by the topics of all shards.
+    /// States at home on this shard, views of presentities that have a document; and presentities that publish through
+    /// endpoints, have a policy, a name or somebody who waits. Those that are only watched are bounded by the topics of
+    /// all shards.
     pub presentities: u32,
     /// Views of one presentity, which are numbered below it: each is composed, encoded and sent for itself, and found by
     /// a short walk.
     pub views_per_presentity: u16,
     /// Bytes of one document. Lync's largest is 25 KB.
     pub document_bytes: u32,
-    /// Bytes of all documents at home on this shard.
+    /// Bytes of all documents at home on this shard. What views show of what was published is counted once for each view
+    /// that renders it; a view that is first looked at later may add as much again.
     pub documents_bytes: u64,
     /// Bytes of replaced documents that other shards have not handed back yet. Above it the shard refuses
     /// publications as `Busy`: somebody has stopped stepping. Expiries go on, so what is not handed back may come to

@@ -56,6 +56,8 @@ pub trait Composition: Debug + Send + Sync {
 
 /// Claims within three minutes that silence an endpoint which is not shown.
 ///
+/// It speaks again at the next publication of any of the presentity's devices after it went idle or the time has passed.
+///
 /// Lync's clients hold themselves to it: a device that is not the most active one and has said "active" three times in
 /// three minutes stays silent until it goes idle or the time has passed. Here the home does it for all, so that two
 /// devices that fight do not make a presence flash.

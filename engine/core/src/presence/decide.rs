@@ -44,11 +44,16 @@ impl<B: ShardMemory> Shard<B> {
             None => Audited::PolicyRemoved { author },
         };
         let floor = self.fan.homes.policy_floor(presentity);
+        let newest = self.fan.homes.wards[ward].epoch.max(floor);
+        let Some(epoch) = newest.next() else {
+            return Err(Refusal::Limit { bound: Bound::PolicyNumbers, limit: u32::MAX.into() });
+        };
         let record = &mut self.fan.homes.wards[ward];
-        record.epoch = record.epoch.max(floor).next();
+        record.epoch = epoch;
         record.guard = guard;
         let home = record.home;
         self.fan.homes.raise_stamp(home);
+        self.fan.homes.keep_policy_stamp(ward).expect("memory for a policy");
         let shards = self.fan.owe_guard(home);
         self.audit(ward, what);
         self.answer_pending(ward, &dismissed);
@@ -74,7 +79,7 @@ impl<B: ShardMemory> Shard<B> {
         };
         if view.is_closed() || is_offline {
             // Not even the stamp, for who polls would see it rise with everything that happens.
-            return State { stamp: self.desk.first_stamp, ..state };
+            return State { stamp: self.fan.homes.quiet_stamp(presentity), ..state };
         }
         state
     }
@@ -86,6 +91,10 @@ impl<B: ShardMemory> Shard<B> {
         }
         if let Some(ward) = self.ward_of(presentity) {
             self.expire_presence(ward);
+        }
+        if let Some(ward) = self.ward_of(presentity) {
+            // Claims age: who fetches and who watches are shown the same.
+            self.recompose(ward);
         }
         State { view, stamp: self.fan.homes.stamp_of(presentity), parts: self.render(presentity, view) }
     }

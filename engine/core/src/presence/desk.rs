@@ -1,11 +1,12 @@
 //! The desk of a home: what endpoints have published, beside the fan-out's record of the same presentity.
 //!
-//! One record for each presentity that has ever published through an endpoint, has a policy of its own, a name, or
-//! somebody who waits for its decision; it has the number of the fan-out's ward. Invariant: a record in use has a ward;
-//! the record's expiry is its earliest endpoint's.
+//! One record for each presentity that publishes through an endpoint or was seen not long ago, has a policy of its own, a
+//! name, or somebody who waits for its decision, or of whom an event is to be told; it has the number of the fan-out's
+//! ward. Invariant: a record in use has a ward;
+//! the record's expiry is its earliest endpoint's, or when it is forgotten.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 
 use super::edits::Edits;
@@ -14,7 +15,7 @@ use super::scheme::Scheme;
 use super::stream::{Audit, Streams};
 use crate::document::Document;
 use crate::error::Corrupt;
-use crate::id::{EntityTag, PresentityId, Stamp, Tick};
+use crate::id::{EntityTag, PresentityId, Tick};
 use crate::identity::Identity;
 use crate::shard::expiry::Expiries;
 use crate::store::{Arena, Heap, List, NONE};
@@ -29,9 +30,9 @@ pub(crate) struct Desk {
     pub(crate) listed: List,
     pub(crate) streams: Streams,
     pub(crate) edits: Edits,
+    /// What every view that is always offline shows: one document for all, made when it is needed.
+    pub(crate) offline: Option<Document>,
     tags: u64,
-    /// The stamp of a presentity of which nothing was ever heard.
-    pub(crate) first_stamp: Stamp,
     /// What the records' boxes weigh.
     pub(crate) heap_bytes: u64,
 }
@@ -44,9 +45,9 @@ impl Desk {
             expiries: Expiries::default(),
             listed: List::EMPTY,
             streams: Streams { audit: VecDeque::new(), lost: 0 },
-            edits: Edits { under_way: BTreeMap::new(), deadlines: VecDeque::new() },
+            edits: Edits { under_way: BTreeMap::new(), deadlines: BTreeSet::new() },
+            offline: None,
             tags: u64::from(epoch) << 48,
-            first_stamp: Stamp::first_of(epoch),
             heap_bytes: 0,
         }
     }
@@ -73,7 +74,8 @@ impl Desk {
     /// Every document that was published and not taken away.
     pub(crate) fn documents(&self) -> impl Iterator<Item = &Document> {
         let presences = (0..self.presences.len()).map(|ward| &self.presences[ward]);
-        presences.flat_map(|presence| &presence.parts).filter_map(|part| part.document.as_ref())
+        let parts = presences.flat_map(|presence| &presence.parts).filter_map(|part| part.document.as_ref());
+        parts.chain(&self.offline)
     }
 
     pub(crate) fn bytes(&self) -> u64 {

@@ -3,7 +3,7 @@
 //! A change is accepted at once and answered when every shard that listened then has said that it is applied, or that it
 //! listens no more. Invariant: each change here waits for at least one shard, and has a deadline.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 
@@ -21,6 +21,7 @@ pub(crate) struct Edit {
     asker: ShardIndex,
     ticket: Ticket,
     waits_for: ShardSet,
+    deadline: Tick,
 }
 
 type Key = (PresentityId, PolicyEpoch);
@@ -29,13 +30,13 @@ type Key = (PresentityId, PolicyEpoch);
 #[derive(Debug)]
 pub(crate) struct Edits {
     pub(crate) under_way: BTreeMap<Key, Edit>,
-    /// In order of acceptance, which is that of the deadlines; those that have ended are passed over.
-    pub(crate) deadlines: VecDeque<(Tick, Key)>,
+    /// When each has to be applied.
+    pub(crate) deadlines: BTreeSet<(Tick, Key)>,
 }
 
 impl Edits {
     pub(crate) fn bytes(&self) -> u64 {
-        (self.under_way.len() * size_of::<(Key, Edit)>() + self.deadlines.capacity() * size_of::<(Tick, Key)>()) as u64
+        (self.under_way.len() * (size_of::<(Key, Edit)>() + size_of::<(Tick, Key)>())) as u64
     }
 
     pub(crate) fn is_under_way(&self, presentity: PresentityId) -> bool {
@@ -48,7 +49,7 @@ impl Edits {
     }
 
     pub(crate) fn first_deadline(&self) -> Option<Tick> {
-        self.deadlines.front().map(|(deadline, _)| *deadline)
+        self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 }
 
@@ -66,14 +67,13 @@ impl<B: ShardMemory> Shard<B> {
         for (_, earlier) in self.desk.edits.of_mut(presentity) {
             earlier.waits_for = waits_for;
         }
-        self.desk.edits.under_way.insert(key, Edit { asker, ticket, waits_for });
+        let deadline = self.fan.now().after_micros(self.fan.limits().policy_apply_us);
+        self.desk.edits.under_way.insert(key, Edit { asker, ticket, waits_for, deadline });
+        self.desk.edits.deadlines.insert((deadline, key));
         if waits_for.is_empty() {
             let ended: Vec<Key> = self.desk.edits.of_mut(presentity).map(|(key, _)| *key).collect();
             ended.into_iter().for_each(|key| self.end_edit(key));
-            return;
         }
-        let deadline = self.fan.now().after_micros(self.fan.limits().policy_apply_us);
-        self.desk.edits.deadlines.push_back((deadline, key));
     }
 
     /// A shard lets nobody see what this policy denies.
@@ -113,28 +113,34 @@ impl<B: ShardMemory> Shard<B> {
         self.note_watched(ward);
     }
 
+    /// Takes a change out of those under way, with the newest number of its presentity's policy.
+    fn take_edit(&mut self, key: Key) -> Option<(Edit, Option<u32>, PolicyEpoch)> {
+        let edit = self.desk.edits.under_way.remove(&key)?;
+        self.desk.edits.deadlines.remove(&(edit.deadline, key));
+        let ward = self.ward_of(key.0);
+        Some((edit, ward, ward.map_or(key.1, |ward| self.fan.homes.wards[ward].epoch)))
+    }
+
     fn end_edit(&mut self, key: Key) {
-        let Some(edit) = self.desk.edits.under_way.remove(&key) else { return };
-        let Some(ward) = self.ward_of(key.0) else { return };
-        self.audit(ward, Audited::Applied);
-        let epoch = self.fan.homes.wards[ward].epoch;
+        let Some((edit, ward, epoch)) = self.take_edit(key) else { return };
         self.fan.answer(edit.asker, edit.ticket, Outcome::PolicyApplied { epoch });
+        if let Some(ward) = ward {
+            self.audit(ward, Audited::Applied);
+        }
     }
 
     /// Answers those whose time is up.
     pub(crate) fn end_overdue_edits(&mut self) {
-        while let Some(&(deadline, key)) = self.desk.edits.deadlines.front() {
-            let is_over = !self.desk.edits.under_way.contains_key(&key);
-            if !is_over && deadline > self.fan.now() {
+        while let Some(&(deadline, key)) = self.desk.edits.deadlines.first() {
+            if deadline > self.fan.now() {
                 return;
             }
-            self.desk.edits.deadlines.pop_front();
-            let Some(edit) = self.desk.edits.under_way.remove(&key) else { continue };
-            let epoch = self.ward_of(key.0).map_or(key.1, |ward| {
-                self.audit(ward, Audited::Incomplete { shards: edit.waits_for });
-                self.fan.homes.wards[ward].epoch
-            });
-            self.fan.answer(edit.asker, edit.ticket, Outcome::Incomplete { epoch, shards: edit.waits_for });
+            let Some((edit, ward, epoch)) = self.take_edit(key) else { return };
+            let shards = edit.waits_for;
+            self.fan.answer(edit.asker, edit.ticket, Outcome::Incomplete { epoch, shards });
+            if let Some(ward) = ward {
+                self.audit(ward, Audited::Incomplete { shards });
+            }
         }
     }
 }

@@ -28,9 +28,9 @@ use crate::identity::{Identity, Network};
 pub enum Who {
     /// One user.
     User(PresentityId),
-    /// Everybody of a domain.
+    /// Everybody of a domain. 0 stands for domains that are not known, and matches nobody.
     Domain(u64),
-    /// Everybody of an organisation.
+    /// Everybody of an organisation. 0 stands for organisations that are not known, and matches nobody.
     Organisation(u64),
     /// Everybody in a group of people.
     Group(u64),
@@ -176,6 +176,8 @@ impl Policy {
     pub fn with(&self, rules: impl IntoIterator<Item = (Who, u16, Decision)>) -> Self {
         let mut sorted: BTreeMap<Who, Rule> = self.rules.iter().copied().collect();
         for (number, (who, rank, decision)) in (self.next_number()..).zip(rules) {
+            // A rule in place of another keeps its number, and with it its place among those of equal rank.
+            let number = sorted.get(&who).map_or(number, |rule| rule.number);
             sorted.insert(who, Rule { rank, decision, number });
         }
         Self { rules: sorted.into_iter().collect(), ..self.clone() }
@@ -194,7 +196,12 @@ impl Policy {
         Self { rules, ..self.clone() }
     }
 
-    /// What the policy says of exactly this, if anything.
+    /// Who is on the block list, and what they get instead.
+    pub fn blocked(&self) -> impl Iterator<Item = (Who, Decision)> + '_ {
+        self.blocked.iter().map(|(who, rule)| (*who, rule.decision))
+    }
+
+    /// What the policy says of exactly this, if anything; the block list, which may stand over it, is not looked at.
     #[must_use]
     pub fn rule_of(&self, who: Who) -> Option<Decision> {
         find(&self.rules, who).map(|rule| rule.decision)

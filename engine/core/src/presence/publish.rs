@@ -92,10 +92,18 @@ impl<B: ShardMemory> Shard<B> {
             made.transpose()
         });
         let documents = documents.collect::<Result<Vec<_>, _>>()?;
+        // What it replaces makes room for it; a refresh needs none.
+        let replaced = ward.and_then(|ward| {
+            let record = &self.desk.presences[ward];
+            let place = record.find(publication.endpoint)?;
+            let parts = publication.parts.iter().filter_map(|edit| record.document(place, edit.category));
+            Some(parts.map(Document::weight).sum::<u64>())
+        });
         let weight: u64 = documents.iter().flatten().map(Document::weight).sum();
+        let weight = weight.saturating_sub(replaced.unwrap_or(0));
         let views = self.fan.homes.find_home(publication.presentity);
         let views = views.map_or(0, |home| self.fan.homes.views_of(home).count() as u64);
-        if self.fan.homes.documents_bytes + weight * (1 + views) > limits.documents_bytes {
+        if weight != 0 && self.fan.homes.documents_bytes + weight * (1 + views) > limits.documents_bytes {
             return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit: limits.documents_bytes });
         }
         Ok(documents)
@@ -142,7 +150,7 @@ impl<B: ShardMemory> Shard<B> {
                     let mine = parts.iter_mut().filter(|part| usize::from(part.endpoint) == place);
                     for part in mine.filter(|part| !is_edited(part.category)) {
                         if let Some(document) = part.document.take() {
-                            part.version += 1;
+                            part.version = next_version(part.version);
                             released.push(document);
                         }
                     }
@@ -151,7 +159,7 @@ impl<B: ShardMemory> Shard<B> {
             for (edit, document) in publication.parts.iter().zip(documents) {
                 let same = |part: &&mut Part| usize::from(part.endpoint) == place && part.category == edit.category;
                 if let Some(part) = parts.iter_mut().find(same) {
-                    part.version += 1;
+                    part.version = next_version(part.version);
                     released.extend(core::mem::replace(&mut part.document, document));
                 } else if document.is_some() {
                     parts.push(Part { document, version: 1, endpoint: place as u8, category: edit.category });
@@ -330,9 +338,11 @@ impl<B: ShardMemory> Shard<B> {
         // A policy that is gone need not be remembered: who still applies it names its number when it joins, and a later
         // one has a higher number.
         let has_policy = self.fan.homes.wards[ward].guard.is_some();
-        // Who was not told yet has to be told the same as the others.
-        let is_owed = self.fan.homes.owes_guard(ward);
-        if !is_empty || has_policy || is_owed || self.desk.edits.is_under_way(self.presentity_of(ward)) {
+        if !is_empty || has_policy || self.desk.edits.is_under_way(self.presentity_of(ward)) {
+            return;
+        }
+        // Who was not told yet has to be told the same as the others, and who has not applied it to be heard.
+        if self.fan.homes.owes_guard(ward) {
             return;
         }
         let home = self.fan.homes.wards[ward].home;
@@ -341,6 +351,11 @@ impl<B: ShardMemory> Shard<B> {
         debug_assert!(self.fan.homes.homes[home].ward == ward);
         self.fan.homes.remove_ward(ward);
     }
+}
+
+/// Versions go round without 0, which stands for none.
+fn next_version(version: u32) -> u32 {
+    version.checked_add(1).unwrap_or(1)
 }
 
 fn check_condition(publication: &EndpointPublication, record: &Presence, found: Option<usize>) -> Result<(), Refusal> {

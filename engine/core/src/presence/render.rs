@@ -137,12 +137,21 @@ impl<B: ShardMemory> Shard<B> {
         }
         let ward = self.fan.homes.homes[home].ward;
         let nothing = Presence::default();
+        if self.desk.offline.is_none() && self.desk.scheme.has_offline_view() {
+            let rendition = Rendition { status: Status::OFFLINE, entries: Vec::new() };
+            let document = Document::try_new(&rendition.to_bytes()).expect("memory for a composed state");
+            // Held for good, whoever shows it.
+            self.fan.homes.hold(&document);
+            self.desk.offline = Some(document);
+        }
         let record = if ward == NONE { &nothing } else { &self.desk.presences[ward] };
         let ranked = Ranked::new(record, &self.desk.scheme, self.fan.now());
         let earliest = record.devices().map(|it| it.expires).min().unwrap_or(Tick::NEVER);
         let mut changes = Vec::new();
         // Views of the same rule for the status look the same: the document is made once.
-        let mut made: Vec<(StatusRule, EntriesRule, Document)> = Vec::new();
+        let offline = self.desk.offline.clone();
+        let offline = offline.map(|document| (StatusRule::Offline, EntriesRule::None, document));
+        let mut made: Vec<(StatusRule, EntriesRule, Document)> = offline.into_iter().collect();
         for view in self.fan.homes.views_of(home) {
             let Some(rule) = self.desk.scheme.rule(self.fan.homes.views[view].view) else { continue };
             let current = self.fan.homes.document(view, STATE);
@@ -173,7 +182,9 @@ impl<B: ShardMemory> Shard<B> {
         let changed = !changes.is_empty();
         let mut view = self.fan.homes.homes[home].views;
         while view != NONE {
-            self.fan.homes.views[view].is_composed = true;
+            let record = &mut self.fan.homes.views[view];
+            record.is_composed = true;
+            record.hides_stamp |= self.desk.scheme.rule(record.view).is_some_and(|it| it.status == StatusRule::Offline);
             if self.fan.homes.set_composed_expiry(view, earliest) {
                 self.fan.owe_updates(view);
             }

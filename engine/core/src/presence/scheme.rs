@@ -180,7 +180,9 @@ impl Scheme {
     /// Lync's contact card, which everybody may see.
     pub const LYNC_CARD: Category = Category::numbered(3);
 
-    /// Whether homes keep events for whoever takes them with [`crate::Shard::next_event`].
+    /// Whether homes keep events for whoever takes them with [`crate::Shard::next_event`]. Whoever is watched and has
+    /// published nothing takes a record then, up to half of [`crate::Limits::presentities`]; beyond that there are no
+    /// events of first and last watchers for such.
     #[must_use]
     pub fn with_events(mut self, events: bool) -> Self {
         self.events = events;
@@ -199,7 +201,7 @@ impl Scheme {
         }
     }
 
-    /// Leaves composition to the embedder, who sets the state of each view by [`crate::FanOut::publish`]; policies decide
+    /// Leaves composition to the embedder, who sets the state of each view by [`crate::Shard::publish`]; policies decide
     /// between his views all the same.
     #[must_use]
     pub fn set_directly(mut self) -> Self {
@@ -254,6 +256,12 @@ impl Scheme {
 
     pub(crate) fn rule(&self, view: View) -> Option<&ViewRule> {
         self.views.get(usize::from(view.0))
+    }
+
+    /// Whether some view always looks offline, and shows no endpoints.
+    pub(crate) fn has_offline_view(&self) -> bool {
+        let is_offline = |rule: &ViewRule| rule.status == StatusRule::Offline && rule.entries == EntriesRule::None;
+        self.views.iter().any(is_offline)
     }
 
     pub(crate) fn has_events(&self) -> bool {

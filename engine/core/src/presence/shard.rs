@@ -56,8 +56,7 @@ impl ShardConfig {
 
 /// The presence state machine of one core.
 ///
-/// It dereferences to [`FanOut`], whose methods are its own: watchers, groups, subscriptions, plain publications,
-/// outboxes.
+/// It dereferences to [`FanOut`], whose methods are its own: watchers, groups, subscriptions, outboxes, outcomes.
 pub struct Shard<B: ShardMemory = Heap> {
     pub(crate) fan: FanOut<B>,
     pub(crate) desk: Desk,
@@ -101,8 +100,11 @@ impl<B: ShardMemory> Shard<B> {
 
     /// Asks the presentity's home to make this the state of a view, where the scheme leaves composition to the embedder.
     ///
+    /// The outcome comes by [`FanOut::next_outcome`].
+    ///
     /// # Errors
-    /// [`Error::Composed`] where it does not, and those of [`FanOut::publish`].
+    /// [`Error::Composed`] where it does not; [`Error::Busy`] while all credits to that home are out; [`Error::Limit`] for a
+    /// document that is too long or a view that is not below `views_per_presentity`.
     pub fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
         if self.desk.scheme.composes() {
             return Err(Error::Composed);
@@ -235,8 +237,11 @@ impl<B: ShardMemory> Shard<B> {
         self.recall_policy(presentity, policy);
         self.fan.take_join(from, interest);
         if self.desk.scheme.has_events() {
-            // To tell of a first watcher, the presentity has to be known. At the limit there is no event for it.
-            let _ = self.ward_for(presentity);
+            // To tell of a first watcher, the presentity has to be known. Watchers must not take the room of those who
+            // publish, so for half of it there is no event.
+            if self.fan.homes.wards.live() < self.fan.limits().presentities / 2 {
+                let _ = self.ward_for(presentity);
+            }
         }
         let is_new = self.fan.homes.find(presentity, view).is_some_and(|view| !self.fan.homes.views[view].is_composed);
         if is_new && self.desk.scheme.composes() {

@@ -11,7 +11,7 @@ use super::home::{Reader, WANTS_GUARD};
 use super::message::{Message, NewGuard, Outcome, Part, Parts, Update};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
-use crate::id::{CATEGORIES, Category, ShardIndex, ShardSet, Stamp, Ticket};
+use crate::id::{CATEGORIES, Category, ShardIndex, ShardSet, Ticket};
 use crate::store::{List, NONE};
 
 /// What is under way between this shard and one other (or itself).
@@ -166,6 +166,7 @@ impl<B: ShardMemory> FanOut<B> {
         self.links[to.index()].updates.remove(&mut self.homes.readers, reader, Reader::owed_links);
         let parts = self.parts_for(reader);
         let homes = &mut self.homes;
+        let stamp = homes.stamp_shown(&homes.views[homes.readers[reader].view]);
         let record = &mut homes.readers[reader];
         let view = &homes.views[record.view];
         let update = Update {
@@ -173,7 +174,7 @@ impl<B: ShardMemory> FanOut<B> {
             generation: record.generation,
             turn: view.turn,
             whole: record.wants_whole != 0,
-            stamp: Stamp::from_bits(homes.homes[view.home].stamp),
+            stamp,
             expires: view.expires,
             history: if view.parts == NONE { 0 } else { homes.parts[view.parts].history },
             parts,

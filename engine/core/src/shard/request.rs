@@ -13,12 +13,8 @@ use crate::id::{CATEGORIES, Category, PresentityId, ShardIndex, Stamp, Tick, Tic
 use crate::store::SlabFull;
 
 impl<B: ShardMemory> FanOut<B> {
-    /// Asks the presentity's home to make this its state. The outcome comes by [`Self::next_outcome`].
-    ///
-    /// # Errors
-    /// [`Error::Busy`] while all credits to that home are out; [`Error::Limit`] for a document that is too long or a
-    /// view that is not below `views_per_presentity`.
-    pub fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
+    /// Asks the presentity's home to make this the state of a view.
+    pub(crate) fn publish(&mut self, publication: Publication) -> Result<Ticket, Error> {
         let limit = self.limits.document_bytes;
         if publication.document.as_ref().is_some_and(|document| document.len() > limit as usize) {
             return Err(Error::Limit { bound: Bound::DocumentBytes, limit: limit.into() });

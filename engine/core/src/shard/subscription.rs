@@ -156,6 +156,8 @@ impl<B: ShardMemory> FanOut<B> {
             // silent until it has answered.
             self.rejoin(to);
         }
+        let topic = &mut self.topics.topics[to];
+        topic.stamp = topic.stamp.max(shown);
         Ok(())
     }
 

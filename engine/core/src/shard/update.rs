@@ -37,7 +37,8 @@ impl<B: ShardMemory> FanOut<B> {
         let before = topic.turn;
         topic.turn = before.wrapping_add(turns);
         topic.home_turn = turn;
-        topic.stamp = stamp;
+        // Only a view that hides the newest stamp can name an older one, to those who were moved there from another.
+        topic.stamp = topic.stamp.max(stamp);
         topic.expires = expires;
         let now = topic.turn;
         topic.state |= LIVE | HEARD;

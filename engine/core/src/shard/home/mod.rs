@@ -2,7 +2,7 @@
 //!
 //! The home numbers each view's changes (turns) and stamps the presentity's changes over all its views. It queues no
 //! state: for every interested shard it remembers only that something newer is owed, and reads what is newest when
-//! the link has room. A home lives while it has a state or an interested shard; when it goes, its partition keeps the
+//! the link has room. A home lives while it has a state, an interested shard or a ward; when it goes, its partition keeps the
 //! highest stamp that went, and a new home starts above it.
 
 mod record;
@@ -15,7 +15,7 @@ use super::ShardMemory;
 use super::expiry::Expiries;
 use crate::document::{Document, Released};
 use crate::id::{Category, PARTITIONS, PolicyEpoch, PresentityId, Stamp, Tick, View};
-use crate::store::{Heap, IdTable, NONE, Slab, SlabFull};
+use crate::store::{Arena, Heap, IdTable, NONE, Slab, SlabFull};
 pub(crate) use record::{Home, Reader, UNSETTLED, WANTS_GUARD};
 pub(crate) use record::{HomeParts, HomeView, Ward};
 
@@ -36,6 +36,10 @@ pub(crate) struct Homes<B: ShardMemory> {
     pub(crate) parts: Slab<HomeParts, Heap>,
     pub(crate) readers: Slab<Reader, B>,
     pub(crate) wards: Slab<Ward, Heap>,
+    /// By ward, the stamp that its newest policy was accepted as of; as long as the last ward that had one needs.
+    policy_stamps: Arena<Stamp, Heap>,
+    /// By partition, the highest of them whose ward is gone.
+    policy_stamp_floors: Box<[Stamp]>,
     table: IdTable,
     pub(crate) expiries: Expiries,
     /// By partition, the highest stamp of a home that is gone.
@@ -60,6 +64,8 @@ impl<B: ShardMemory> Homes<B> {
             parts: Slab::new(Heap, limit),
             readers: Slab::new(backing.clone(), limit),
             wards: Slab::new(Heap, limit),
+            policy_stamps: Arena::new(Heap),
+            policy_stamp_floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
             table: IdTable::new(seed),
             expiries: Expiries::default(),
             floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
@@ -113,6 +119,7 @@ impl<B: ShardMemory> Homes<B> {
             parts: NONE,
             view,
             category: super::topic::NO_CATEGORY,
+            hides_stamp: view.is_closed(),
             ..HomeView::default()
         };
         self.homes[home].views = index;
@@ -173,6 +180,34 @@ impl<B: ShardMemory> Homes<B> {
         }
     }
 
+    /// The stamp that a view shows.
+    pub(crate) fn stamp_shown(&self, view: &HomeView) -> Stamp {
+        let home = &self.homes[view.home];
+        if view.hides_stamp {
+            self.quiet_stamp(PresentityId::new(home.presentity))
+        } else {
+            Stamp::from_bits(home.stamp)
+        }
+    }
+
+    /// What a view that shows nothing, or the same always, shows as its stamp: that of the newest policy. It is never
+    /// older than what a watcher saw before he was moved there, and tells nothing of what happens.
+    pub(crate) fn quiet_stamp(&self, presentity: PresentityId) -> Stamp {
+        let ward = self.find_home(presentity).map_or(NONE, |home| self.homes[home].ward);
+        let floor = self.policy_stamp_floors[presentity.partition().index()];
+        // No ward has the number of none.
+        if ward < self.policy_stamps.len() { self.policy_stamps[ward].max(floor) } else { floor }
+    }
+
+    /// Remembers the stamp that a policy was accepted as of.
+    pub(crate) fn keep_policy_stamp(&mut self, ward: u32) -> Result<(), SlabFull> {
+        while self.policy_stamps.len() <= ward {
+            self.policy_stamps.push()?;
+        }
+        self.policy_stamps[ward] = Stamp::from_bits(self.homes[self.wards[ward].home].stamp);
+        Ok(())
+    }
+
     /// The views of a home.
     pub(crate) fn views_of(&self, home: u32) -> impl Iterator<Item = u32> + '_ {
         core::iter::successors(named(self.homes[home].views), |&view| named(self.views[view].next))
@@ -222,10 +257,10 @@ impl<B: ShardMemory> Homes<B> {
         known != PolicyEpoch::default() && known != self.policy_floor(presentity)
     }
 
-    /// Whether some shard was not sent the policy of a ward yet.
+    /// Whether some shard was not sent the policy of a ward yet, or joined late and has not said that it applied it.
     pub(crate) fn owes_guard(&self, ward: u32) -> bool {
         let mut readers = self.views_of(self.wards[ward].home).flat_map(|view| self.readers_of(view));
-        readers.any(|reader| self.readers[reader].guard_marks & WANTS_GUARD != 0)
+        readers.any(|reader| self.readers[reader].guard_marks != 0)
     }
 
     /// Lets go of a ward, and of its home if it was there for nothing else.
@@ -235,6 +270,10 @@ impl<B: ShardMemory> Homes<B> {
         let floor = &mut self.policy_floors[partition.index()];
         *floor = (*floor).max(epoch);
         self.wards[ward].guard = None;
+        if ward < self.policy_stamps.len() {
+            let floor = &mut self.policy_stamp_floors[partition.index()];
+            *floor = (*floor).max(core::mem::take(&mut self.policy_stamps[ward]));
+        }
         self.wards.remove(ward);
         self.homes[home].ward = NONE;
         self.evict_home_if_empty(home);
@@ -407,11 +446,12 @@ impl<B: ShardMemory> Homes<B> {
             + self.parts.bytes()
             + self.readers.bytes()
             + self.wards.bytes()
+            + self.policy_stamps.bytes()
             + self.expiries.bytes()
     }
 
     pub(crate) fn tables_bytes(&self) -> u64 {
-        let floors = PARTITIONS * (size_of::<Stamp>() + size_of::<PolicyEpoch>());
+        let floors = PARTITIONS * (2 * size_of::<Stamp>() + size_of::<PolicyEpoch>());
         self.table.bytes() + floors as u64
     }
 }

@@ -68,6 +68,8 @@ pub(crate) struct HomeView {
     pub(crate) documents: u8,
     /// Whether the layer above composes the documents, and takes them away when they expire.
     pub(crate) is_composed: bool,
+    /// Whether it shows the stamp of the policy and not the newest, which would tell that something happens.
+    pub(crate) hides_stamp: bool,
 }
 
 impl Expiring for HomeView {
