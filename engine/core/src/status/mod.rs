@@ -26,11 +26,15 @@
 //! *Cost*: 16 bytes, copied; every derivation is a few comparisons, without allocation.
 
 mod activities;
+mod availability;
+mod basic_and_show;
 
 use thiserror::Error;
 
 use crate::id::Tick;
 pub use activities::{Activities, Activity};
+pub use availability::{Availability, AvailabilityClass};
+pub use basic_and_show::{Basic, Show};
 
 const FLAGS_AT: usize = 2;
 const ACTIVITIES_AT: usize = 4;
@@ -64,152 +68,6 @@ pub enum StatusError {
         /// The unknown bits alone.
         bits: u32,
     },
-}
-
-/// How available somebody is, on Lync's scale from 0 to 32767; the lower, the more available.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-#[repr(transparent)]
-pub struct Availability(u16);
-
-impl Availability {
-    /// The highest number of the scale.
-    pub const MAX: u16 = 32_767;
-    /// Ready to communicate.
-    pub const AVAILABLE: Self = Self(3_500);
-    /// Ready to communicate, but the device has not been touched for a while.
-    pub const AVAILABLE_IDLE: Self = Self(5_000);
-    /// Engaged in something else.
-    pub const BUSY: Self = Self(6_500);
-    /// Busy, as the workgroup sees somebody who does not want to be disturbed: urgent interruptions only.
-    pub const URGENT_ONLY: Self = Self(6_900);
-    /// Busy, and the device has not been touched for a while.
-    pub const BUSY_IDLE: Self = Self(7_500);
-    /// Not to be disturbed.
-    pub const DO_NOT_DISTURB: Self = Self(9_500);
-    /// Gone for a short time.
-    pub const BE_RIGHT_BACK: Self = Self(12_500);
-    /// Gone.
-    pub const AWAY: Self = Self(15_500);
-    /// Not signed in anywhere.
-    pub const OFFLINE: Self = Self(18_500);
-
-    /// The availability with this number.
-    ///
-    /// # Errors
-    /// [`StatusError::Availability`] if it is above [`Self::MAX`].
-    pub const fn new(value: u16) -> Result<Self, StatusError> {
-        if value <= Self::MAX { Ok(Self(value)) } else { Err(StatusError::Availability { value }) }
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn get(self) -> u16 {
-        self.0
-    }
-
-    /// The range of the scale that it lies in.
-    #[must_use]
-    pub const fn class(self) -> AvailabilityClass {
-        match self.0 {
-            0..3_000 => AvailabilityClass::Undefined,
-            3_000..4_500 => AvailabilityClass::Available,
-            4_500..6_000 => AvailabilityClass::AvailableIdle,
-            6_000..7_500 => AvailabilityClass::Busy,
-            7_500..9_000 => AvailabilityClass::BusyIdle,
-            9_000..12_000 => AvailabilityClass::DoNotDisturb,
-            12_000..15_000 => AvailabilityClass::BeRightBack,
-            15_000..18_000 => AvailabilityClass::Away,
-            18_000.. => AvailabilityClass::Offline,
-        }
-    }
-}
-
-/// The ranges of Lync's scale, from the most available to the least.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum AvailabilityClass {
-    /// 0–2999: no state is defined. It is taken for available, as Lync 2010 and 2013 do, and so ranks beside it.
-    Undefined,
-    /// 3000–4499: ready to communicate.
-    Available,
-    /// 4500–5999: ready to communicate, with an idle device.
-    AvailableIdle,
-    /// 6000–7499: engaged in something else.
-    Busy,
-    /// 7500–8999: engaged in something else, with an idle device.
-    BusyIdle,
-    /// 9000–11999: not to be disturbed.
-    DoNotDisturb,
-    /// 12000–14999: gone for a short time.
-    BeRightBack,
-    /// 15000–17999: gone.
-    Away,
-    /// 18000 and above: not signed in.
-    Offline,
-}
-
-/// XMPP's view of a status: the `<show/>` of an available resource, or the absence of one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Show {
-    /// Presence without a `<show/>`.
-    Available,
-    /// Interested in chatting.
-    Chat,
-    /// Away for a while.
-    Away,
-    /// Away for an extended time.
-    ExtendedAway,
-    /// Not to be disturbed.
-    DoNotDisturb,
-    /// Presence of type `unavailable`, which has no `<show/>` either.
-    Unavailable,
-}
-
-impl Show {
-    /// The text of `<show/>`, if there is to be one.
-    #[must_use]
-    pub const fn token(self) -> Option<&'static str> {
-        match self {
-            Self::Chat => Some("chat"),
-            Self::Away => Some("away"),
-            Self::ExtendedAway => Some("xa"),
-            Self::DoNotDisturb => Some("dnd"),
-            Self::Available | Self::Unavailable => None,
-        }
-    }
-
-    /// What a `<show/>` with this text means, if it is one of the four that RFC 6121 knows.
-    #[must_use]
-    pub fn from_token(token: &str) -> Option<Self> {
-        [Self::Chat, Self::Away, Self::ExtendedAway, Self::DoNotDisturb]
-            .into_iter()
-            .find(|show| show.token() == Some(token))
-    }
-}
-
-/// PIDF's view of a status: the `<basic/>` of RFC 3863.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Basic {
-    /// Ready to accept communication.
-    Open,
-    /// Not ready to accept communication.
-    Closed,
-}
-
-impl Basic {
-    /// The text of `<basic/>`.
-    #[must_use]
-    pub const fn token(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Closed => "closed",
-        }
-    }
-
-    /// What a `<basic/>` with this text means, if it is one of the two that RFC 3863 knows.
-    #[must_use]
-    pub fn from_token(token: &str) -> Option<Self> {
-        [Self::Open, Self::Closed].into_iter().find(|basic| basic.token() == token)
-    }
 }
 
 /// The status of a presentity or of one of its endpoints.
@@ -334,7 +192,7 @@ impl Status {
     #[must_use]
     pub fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
-        bytes[..FLAGS_AT].copy_from_slice(&self.availability.0.to_le_bytes());
+        bytes[..FLAGS_AT].copy_from_slice(&self.availability.get().to_le_bytes());
         bytes[FLAGS_AT..ACTIVITIES_AT].copy_from_slice(&self.flags.to_le_bytes());
         bytes[ACTIVITIES_AT..IDLE_SINCE_AT].copy_from_slice(&self.activities.bits().to_le_bytes());
         bytes[IDLE_SINCE_AT..].copy_from_slice(&self.idle_since.as_micros().to_le_bytes());
@@ -431,7 +289,7 @@ mod tests {
     fn a_hint_counts_only_in_the_classes_it_refines() {
         let moved = |show, availability| Status { availability, ..Status::from_show(show) }.show();
         assert_eq!(moved(Show::Chat, Availability::AWAY), Show::Away);
-        assert_eq!(moved(Show::Chat, Availability(0)), Show::Chat);
+        assert_eq!(moved(Show::Chat, Availability::new(0).unwrap()), Show::Chat);
         assert_eq!(moved(Show::ExtendedAway, Availability::BE_RIGHT_BACK), Show::ExtendedAway);
         assert_eq!(moved(Show::ExtendedAway, Availability::AVAILABLE_IDLE), Show::Away);
         assert_eq!(moved(Show::ExtendedAway, Availability::AVAILABLE), Show::Available);
