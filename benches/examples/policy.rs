@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p fanfare-benches --example policy            # 10,000 watchers on 2 shards, 20 changes
+//! cargo run --release -p fanfare-benches --example policy -- 500000  # as many watchers as are said
 //! cargo run --release -p fanfare-benches --example policy -- weigh   # bytes of a presentity, without its documents
 //! cargo run --release -p fanfare-benches --example policy -- cost    # time of a publication, and of asking a policy
 //! ```
@@ -21,7 +22,6 @@ use fanfare::{
     Outbox, Policy, PolicyEdit, Poll, PresentityId, Scheme, Shard, ShardConfig, Status, Tick, WatcherId, Who,
 };
 
-const WATCHERS: usize = 10_000;
 const CHANGES: usize = 20;
 const KEN: PresentityId = PresentityId::new(1);
 const HOUR_US: u64 = 3_600_000_000;
@@ -35,6 +35,7 @@ fn scheme() -> Scheme {
 struct Crowd {
     shard: usize,
     shards: usize,
+    watchers: usize,
     opened: bool,
     ready: Arc<AtomicUsize>,
 }
@@ -43,7 +44,7 @@ impl Frontend for Crowd {
     fn poll(&mut self, shard: &mut Shard, _: Tick) -> Poll {
         if !self.opened {
             self.opened = true;
-            for user in (0..WATCHERS).filter(|user| user % self.shards == self.shard) {
+            for user in (0..self.watchers).filter(|user| user % self.shards == self.shard) {
                 let who = Identity::of(PresentityId::new(user as u64));
                 let who = Arc::new(Identity { groups: [user as u64 / 2 % 2].into(), ..who });
                 let watcher = shard.open_watcher(user as u64).expect("room");
@@ -65,13 +66,19 @@ fn is_available() -> EndpointPublication {
     EndpointPublication::create(KEN, EndpointId(1), Status::new(Availability::AVAILABLE), HOUR_US)
 }
 
-fn apply() {
+fn apply(watchers: usize) {
     let told = Arc::new(AtomicUsize::new(0));
     let counted = told.clone();
     let engine = Engine::builder()
         .shards(2)
         .scheme(scheme())
-        .start(move |core: Core| Crowd { shard: core.index.index(), shards: 2, opened: false, ready: counted.clone() })
+        .start(move |core: Core| Crowd {
+            shard: core.index.index(),
+            shards: 2,
+            watchers,
+            opened: false,
+            ready: counted.clone(),
+        })
         .expect("an engine starts");
     let door = engine.handle();
     door.publish_endpoint(is_available()).wait().expect("it is published");
@@ -80,7 +87,10 @@ fn apply() {
         let open = Policy::everybody(Decision::Show(Scheme::OPEN));
         let policy = if change % 2 == 0 { open.with_blocked([Who::Group(1)], Decision::Block) } else { open };
         // Quiet: everybody has been told what came before.
-        std::thread::sleep(Duration::from_millis(50));
+        let mut before = usize::MAX;
+        while std::mem::replace(&mut before, told.load(Ordering::Relaxed)) != told.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let edit = PolicyEdit::new(KEN, KEN, policy);
         let begun = Instant::now();
         door.set_policy(edit).wait().expect("it is applied");
@@ -92,7 +102,7 @@ fn apply() {
     times.sort_unstable();
     let us = |nth: usize| times[nth].as_secs_f64() * 1e6;
     println!(
-        "{WATCHERS} watchers on 2 shards, half of them moved: applied after {:.0} us (median of {CHANGES}; {:.0} to {:.0}); \
+        "{watchers} watchers on 2 shards, half of them moved: applied after {:.0} us (median of {CHANGES}; {:.0} to {:.0}); \
          {notes} notes told",
         us(CHANGES / 2),
         us(0),
@@ -209,12 +219,15 @@ fn cost() {
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
-        None => apply(),
+        None => apply(10_000),
         Some("weigh") => weigh(),
         Some("cost") => cost(),
-        Some(other) => {
-            eprintln!("`{other}` is not known: say nothing, `weigh` or `cost`");
-            std::process::exit(2);
-        }
+        Some(other) => match other.parse() {
+            Ok(watchers) => apply(watchers),
+            Err(_) => {
+                eprintln!("`{other}` is not known: say nothing, a number of watchers, `weigh` or `cost`");
+                std::process::exit(2);
+            }
+        },
     }
 }

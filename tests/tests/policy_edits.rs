@@ -228,3 +228,33 @@ fn whom_an_edit_does_not_concern_is_told_nothing_of_it() {
     assert_eq!(views(&mut mesh, 1, eve), [Scheme::OFFLINE]);
     assert_eq!(mesh.hear(1, bob), []);
 }
+
+#[test]
+fn a_shard_that_signs_watchers_in_without_end_says_all_the_same_that_a_policy_is_applied() {
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Show(Scheme::OPEN)).unwrap();
+    let mut mesh = Mesh::with_scheme(2, Limits::default(), scheme);
+    let (ken, (zero, one)) = (mesh.presentity_at(1, 0), (ShardIndex::new(0), ShardIndex::new(1)));
+    let others: Vec<_> = (1..600).map(|nth| mesh.presentity_at(1, nth)).collect();
+    let (_, group) = mesh.watcher_for(0, Identity::of(PresentityId::new(1_001)));
+    mesh.shards[0].watch(group, &[ken]).unwrap();
+    mesh.settle();
+    mesh.shards[1].set_policy(PolicyEdit::new(ken, ken, Policy::everybody(Decision::Block))).unwrap();
+    mesh.shards[1].step(Tick::ZERO, 1_024);
+    while let Some(message) = mesh.shards[1].next_message(zero) {
+        mesh.shards[0].receive(one, message);
+    }
+    // The link carries fewer joins than there come to be.
+    let mut applied = false;
+    for joining in others.chunks(6) {
+        mesh.shards[0].watch(group, joining).unwrap();
+        mesh.shards[0].step(Tick::ZERO, 1_024);
+        for _ in 0..4 {
+            let Some(message) = mesh.shards[0].next_message(one) else { break };
+            mesh.shards[1].receive(zero, message);
+        }
+        mesh.shards[1].step(Tick::ZERO, 1_024);
+        applied |= std::iter::from_fn(|| mesh.shards[1].next_outcome())
+            .any(|(_, outcome)| matches!(outcome, Outcome::PolicyApplied { .. }));
+    }
+    assert!(applied);
+}

@@ -1,5 +1,7 @@
 //! What a recorder counts.
 
+use serde::Serialize;
+
 use crate::traffic::Told;
 
 /// Running counts of one core.
@@ -19,8 +21,8 @@ pub struct Tally {
     pub faults: Faults,
 }
 
-/// Broken promises, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Broken promises, by kind; reports have them under the same names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Faults {
     /// A version older than one seen before (C1).
     pub backwards: u64,

@@ -13,15 +13,14 @@ use fanfare_tuning::users::Presence;
 use serde::Serialize;
 
 pub use schema::{
-    Books, Capacity, CapacityPoint, Config, Cost, FaultCounts, Generator, LatencyUs, Noise, Notifications,
-    Publications, Report, RigUs,
+    Books, Capacity, CapacityPoint, Config, Cost, Generator, LatencyUs, Noise, Notifications, Publications, Report,
+    RigUs,
 };
 
 use crate::capacity::Search;
 use crate::crew::{Checked, SignIn};
 use crate::plan::PointResult;
 use crate::population::Totals;
-use crate::recorder::Faults;
 use crate::recorder::calibrate::RecorderCost;
 use crate::settings::{Purpose, Settings};
 use crate::traffic::Traffic;
@@ -161,7 +160,7 @@ impl Report {
                 balanced: checked.identity_holds(),
                 compared: checked.compared,
             },
-            faults: fault_counts(&checked.faults),
+            faults: checked.faults,
             phases: findings.phases,
             capacity,
         }
@@ -298,11 +297,6 @@ fn limit(settings: &Settings, findings: &Findings, capacity: Option<&Capacity>) 
     }
     let (what, evidence) = (capacity.rate_limited_by?, capacity.rate_limited_by_evidence.clone()?);
     Some(LimitedBy { what, evidence })
-}
-
-fn fault_counts(faults: &Faults) -> FaultCounts {
-    let Faults { backwards, repeated, untrue, stateless, miscounted, denied, stray } = *faults;
-    FaultCounts { backwards, repeated, untrue, stateless, miscounted, denied, stray }
 }
 
 /// Digits that mean nothing are left out.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Phase;
 use crate::host::Host;
-use crate::recorder::Quantiles;
+use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
 
 /// The report.
@@ -35,7 +35,7 @@ pub struct Report {
     pub generator: Generator,
     pub cost: Cost,
     pub books: Books,
-    pub faults: FaultCounts,
+    pub faults: Faults,
     pub phases: Vec<Phase>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
@@ -159,18 +159,6 @@ pub struct Books {
     pub pending: u64,
     pub balanced: bool,
     pub compared: u64,
-}
-
-#[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "see `Report`")]
-pub struct FaultCounts {
-    pub backwards: u64,
-    pub repeated: u64,
-    pub untrue: u64,
-    pub stateless: u64,
-    pub miscounted: u64,
-    pub denied: u64,
-    pub stray: u64,
 }
 
 #[derive(Debug, Serialize)]

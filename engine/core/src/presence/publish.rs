@@ -35,7 +35,7 @@ impl<B: ShardMemory> Shard<B> {
         let expires = self.check_new(&publication, record, found)?;
         let documents = self.check_documents(&publication, ward)?;
 
-        // From here on nothing is refused.
+        // From here on nothing is refused, but for want of memory.
         let ward = self.ward_for(presentity)?;
         let tag = self.desk.next_tag();
         self.write_endpoint(ward, &publication, tag, expires, documents);

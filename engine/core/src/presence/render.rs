@@ -2,7 +2,7 @@
 //!
 //! Only views that some shard listens to are rendered. A document that a view shows as it was published is shared with
 //! the publication, not copied. Invariant: after [`Shard::recompose`], every rendered view shows what the endpoints say,
-//! and expires with the first of them.
+//! and expires with the first of them if it shows anything of them.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -185,7 +185,9 @@ impl<B: ShardMemory> Shard<B> {
             let record = &mut self.fan.homes.views[view];
             record.is_composed = true;
             record.hides_stamp |= self.desk.scheme.rule(record.view).is_some_and(|it| it.status == StatusRule::Offline);
-            if self.fan.homes.set_composed_expiry(view, earliest) {
+            // What shows nothing of the endpoints does not end with them.
+            let expires = if record.hides_stamp { Tick::NEVER } else { earliest };
+            if self.fan.homes.set_composed_expiry(view, expires) {
                 self.fan.owe_updates(view);
             }
             view = self.fan.homes.views[view].next;

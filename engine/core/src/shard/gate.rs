@@ -7,14 +7,14 @@
 //! shown by a topic that does not know it.
 //!
 //! Invariant: a topic that is closed belongs to a gate that closes; a gate lives while its presentity has a topic here.
-//! It weighs 64 bytes and a table's entry for each presentity with a policy that this shard watches.
+//! It weighs 56 bytes and a table's entry for each presentity with a policy that this shard watches.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::message::{Message, NewGuard};
 use super::subscriber::ENTRIES;
-use super::topic::{CLOSED, LIVE};
+use super::topic::{CLOSED, LIVE, OWES_LEAVE};
 use super::{FanOut, ShardMemory};
 use crate::error::Corrupt;
 use crate::guard::{Guard, Verdict};
@@ -31,10 +31,14 @@ pub(crate) struct Gate {
     /// The closed topic under re-evaluation, and how many of its oldest entries were not asked for yet.
     topic: u32,
     left: u32,
+    /// The run that the newest of these is in, as long as that is known.
+    run: u32,
     /// Among the gates that close, or in the link's list of those that have closed and not said so.
     links: Links,
     standing: Standing,
 }
+
+const _: () = assert!(size_of::<Gate>() == 56);
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Standing {
@@ -227,12 +231,14 @@ impl<B: ShardMemory> FanOut<B> {
             return 0;
         };
         let record = &self.topics.topics[topic];
-        let mut left = self.gates.gates[gate].left.min(record.len);
         // From the newest entry to the oldest: what a removal brings here from the end was asked for already, and what
         // comes in at the end was asked for before it came.
-        let mut run = record.head;
-        for _ in 0..(record.len.div_ceil(ENTRIES) - left.div_ceil(ENTRIES)) {
-            run = self.topics.entries[run].next;
+        let Gate { mut left, mut run, .. } = self.gates.gates[gate];
+        if run == NONE {
+            run = record.head;
+            for _ in 0..(record.len.div_ceil(ENTRIES) - left.div_ceil(ENTRIES)) {
+                run = self.topics.entries[run].next;
+            }
         }
         let mut visited = 0;
         while left > 0 && visited < budget {
@@ -246,7 +252,8 @@ impl<B: ShardMemory> FanOut<B> {
             self.reevaluate_slot(slot, presentity);
         }
         self.counters.reevaluated += visited as u64;
-        self.gates.gates[gate].left = left;
+        let record = &mut self.gates.gates[gate];
+        (record.left, record.run) = (left, run);
         if left == 0 {
             self.open_topic(topic);
             self.gates.gates[gate].topic = NONE;
@@ -267,8 +274,19 @@ impl<B: ShardMemory> FanOut<B> {
         let topic = self.topics_of(presentity).into_iter().find(|&topic| is_closed(topic))?;
         let len = self.topics.topics[topic].len;
         let record = &mut self.gates.gates[gate];
-        (record.topic, record.left) = (topic, len);
+        (record.topic, record.left, record.run) = (topic, len, NONE);
         Some(topic)
+    }
+
+    /// A closed topic has lost a subscriber: where its gate goes on may have gone with it.
+    #[cold]
+    pub(crate) fn shorten_reevaluation(&mut self, topic: u32) {
+        let record = &self.topics.topics[topic];
+        let Some(gate) = self.gates.find(record.presentity) else { return };
+        let gate = &mut self.gates.gates[gate];
+        if gate.topic == topic && gate.left > record.len {
+            (gate.left, gate.run) = (record.len, NONE);
+        }
     }
 
     fn reevaluate_slot(&mut self, slot: u32, presentity: PresentityId) {
@@ -295,12 +313,16 @@ impl<B: ShardMemory> FanOut<B> {
     /// The next policy that this shard has applied, for its home.
     pub(crate) fn next_applied(&mut self, to: ShardIndex) -> Option<Message> {
         let gate = self.links[to.index()].applied.head;
-        if gate == NONE || !self.links[to.index()].interests.is_empty() {
-            // What watchers were moved away from is left first, so that the home sees who watches what.
+        if gate == NONE {
+            return None;
+        }
+        let Gate { presentity, epoch, .. } = self.gates.gates[gate];
+        let topics = self.topics.table.candidates(presentity).map(|topic| &self.topics.topics[topic]);
+        if topics.filter(|topic| topic.presentity == presentity).any(|topic| topic.has(OWES_LEAVE)) {
+            // What its watchers were moved away from is left first, so that the home sees who watches what.
             return None;
         }
         self.leave_list(gate);
-        let Gate { presentity, epoch, .. } = self.gates.gates[gate];
         Some(Message::Applied { presentity, epoch })
     }
 

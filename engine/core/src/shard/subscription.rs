@@ -6,7 +6,7 @@
 
 use super::gate::Gates;
 use super::slot::{LANES, place};
-use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
+use super::topic::{CLOSED, JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{GroupId, PresentityId, View};
@@ -354,7 +354,11 @@ impl<B: ShardMemory> FanOut<B> {
         let (topic, entry, seen) = (slots.topics[lane], slots.entries[lane], slots.seen[lane]);
         let record = &self.topics.topics[topic];
         self.counters.cancelled += u64::from(self.outboxes.seen.behind(record.turn, seen));
-        if let Some(moved) = self.topics.remove_entry(topic, entry) {
+        let moved = self.topics.remove_entry(topic, entry);
+        if self.topics.topics[topic].has(CLOSED) {
+            self.shorten_reevaluation(topic);
+        }
+        if let Some(moved) = moved {
             let (run, lane) = place(moved.slot);
             self.outboxes.runs[run].entries[lane] = moved.entry;
             if self.topics.topics[topic].has(WALKS) {

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use fanfare::presence::policy::UnknownContainer;
-use fanfare::{Network, Policy, PolicyEdit, PresentityId, Scheme, Who};
+use fanfare::{Policy, PolicyEdit, PresentityId, Scheme, Who};
 
 use crate::population::{Population, Scratch};
 use crate::presence::ORGANISATION;
@@ -43,13 +43,8 @@ impl Editor {
         let contacts = self.scratch.contacts();
         let owner = contacts[self.edits as usize % contacts.len()];
         // A user's policy takes the place of the scheme's, so it says of everybody else what that does.
-        let members = [
-            (Who::Organisation(ORGANISATION), 200),
-            (Who::Network(Network::Federated), 100),
-            (Who::Network(Network::PublicCloud), 100),
-            (Who::Everyone, 0),
-            (Who::User(PresentityId::new(watcher.into())), WORKGROUP),
-        ];
+        let let_in = [(Who::User(PresentityId::new(watcher.into())), WORKGROUP)];
+        let members = Scheme::lync_members(ORGANISATION).into_iter().chain(let_in);
         Ok(PolicyEdit::new(owner, owner, Policy::containers(scheme.views(), members)?))
     }
 
@@ -70,7 +65,7 @@ impl Editor {
 
 #[cfg(test)]
 mod tests {
-    use fanfare::{Guard, View};
+    use fanfare::{Guard, Network, View};
     use fanfare_tuning::users::Spread;
 
     use super::*;
