@@ -105,7 +105,7 @@ fn watchers_on_two(door: &Handle, of_each: usize) -> [Vec<Watcher>; 2] {
 fn fails_in(on: On, at: &'static str) {
     let gate = Arc::new(Gate::default());
     let engine = on.builder(2).with(patient).start(Faulty::make(at, &gate)).expect("it starts");
-    let _opener = gate.open_at_end();
+    let opener = gate.open_at_end();
     let (door, people) = (engine.handle(), one_on_each(2));
     let [mut healthy, mut faulty] = watchers_on_two(&door, 3);
     let mut of_faulty = || faulty.pop().expect("there are three");
@@ -138,6 +138,10 @@ fn fails_in(on: On, at: &'static str) {
     }
     assert_eq!(engine.error(), Some(panicked.clone()));
     assert_eq!(engine.shutdown(), Err(panicked));
+
+    // Nothing is left behind of a shard that has failed: its frontend, which holds the gate, has been dropped.
+    drop(opener);
+    assert_eq!(Arc::strong_count(&gate), 1, "the frontend that failed in {at} is kept by somebody");
 }
 
 /// As a panic's message names it.
@@ -166,6 +170,48 @@ fn a_panic_in_stop_ends_all_waits(on: On) {
 fn a_panic_in_a_task_beside_the_loop_ends_all_waits() {
     if has_glommio() {
         fails_in(On::Glommio, "task");
+    }
+}
+
+/// Fails in a task of its own, and again when it is dropped for that.
+#[cfg(feature = "glommio")]
+struct Doubly;
+
+#[cfg(feature = "glommio")]
+impl Frontend for Doubly {
+    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+}
+
+#[cfg(feature = "glommio")]
+impl Drop for Doubly {
+    fn drop(&mut self) {
+        panic!("the frontend fails in its drop");
+    }
+}
+
+#[cfg(feature = "glommio")]
+#[test]
+fn a_panic_in_the_drop_after_a_panic_in_a_task_ends_the_engine_and_not_the_process() {
+    if has_glommio() {
+        let make = |_| {
+            let task = async {
+                ::glommio::timer::sleep(std::time::Duration::from_millis(1)).await;
+                panic!("the frontend fails in its task");
+            };
+            ::glommio::spawn_local(task).detach();
+            Doubly
+        };
+        let engine = On::Glommio.builder(1).start(make).expect("it starts");
+        // The task ends the engine in its own time, and all waits with it.
+        if let Ok(mut watcher) = engine.handle().watcher(1).wait() {
+            assert!(watcher.next_batch().wait().is_err());
+        }
+        let ended = engine.shutdown();
+        assert!(matches!(&ended, Err(EngineError::Panicked { message, .. }) if message.contains("task")), "{ended:?}");
     }
 }
 

@@ -83,11 +83,34 @@ pub(super) fn run<F: Frontend + 'static>(
         }
     };
     let (shared, index) = (place.shared.clone(), place.index());
-    // A task of the frontend's own that panics ends the executor, and leaves what the loop owned behind.
-    let ended = guard(&shared, index, || executor.run(serve(place, make, ready)));
+    // A task of the frontend's own that panics ends the executor, which forgets the tasks that wait at that time. So the
+    // executor only borrows the future that holds the loop's task: dropped here, after the executor has ended, it takes
+    // the loop with it, and the loop's end leaves word. Tasks of the frontend's own that waited are lost all the same.
+    let mut served = Box::pin(serve(place, make, ready));
+    let ended = guard(&shared, index, || executor.run(served.as_mut()));
     if ended.is_err() {
         shared.kickers[shard].set(None);
-        shared.doors[shard].abandon(&shared.fate.ending().into());
+    }
+    drop(served);
+}
+
+/// The loop's state as its task holds it. A frontend may panic in its drop; in a task that is dropped and not run,
+/// glommio would end the process for it.
+struct Held<F: Frontend> {
+    turns: Option<Turns<F>>,
+    shared: Arc<Shared>,
+    index: ShardIndex,
+}
+
+impl<F: Frontend> Held<F> {
+    fn turns(&mut self) -> &mut Turns<F> {
+        self.turns.as_mut().expect("it is taken in drop only")
+    }
+}
+
+impl<F: Frontend> Drop for Held<F> {
+    fn drop(&mut self) {
+        let _ = guard(&self.shared, self.index, || drop(self.turns.take()));
     }
 }
 
@@ -109,7 +132,8 @@ async fn serve<F: Frontend + 'static>(
         let descriptor = PollableFd::new(descriptor).map_err(|error| no_executor(error.to_string()))?;
         let ready = eventfd(1, EventfdFlags::CLOEXEC).map_err(|error| no_executor(error.to_string()))?;
         let always_ready = PollableFd::new(ready).map_err(|error| no_executor(error.to_string()))?;
-        let loop_ended = turn_to_the_end(turns, descriptor, always_ready, shared, index);
+        let held = Held { turns: Some(turns), shared: shared.clone(), index };
+        let loop_ended = turn_to_the_end(held, descriptor, always_ready, shared, index);
         glommio::spawn_local_into(loop_ended, queue).map_err(|error| no_executor(error.to_string()))
     });
     match made {
@@ -125,7 +149,7 @@ async fn serve<F: Frontend + 'static>(
 
 /// The loop as a task. It ends when the engine has stopped; what failed is on record then.
 async fn turn_to_the_end<F: Frontend>(
-    mut turns: Turns<F>,
+    mut held: Held<F>,
     descriptor: PollableFd<OwnedFd>,
     always_ready: PollableFd<OwnedFd>,
     shared: Arc<Shared>,
@@ -139,30 +163,30 @@ async fn turn_to_the_end<F: Frontend>(
     .await;
     let mut request = PollState::new();
     let breath_ns = BREATH.as_nanos() as u64;
-    let mut breathed_ns = turns.lap_ns();
+    let mut breathed_ns = held.turns().lap_ns();
     loop {
-        match guard(&shared, index, || turns.advance()) {
-            Ok(Next::Again) if turns.lap_ns() - breathed_ns < breath_ns => {}
+        match guard(&shared, index, || held.turns().advance()) {
+            Ok(Next::Again) if held.turns().lap_ns() - breathed_ns < breath_ns => {}
             Ok(Next::Again) => {
                 // It cannot fail but by the ring, which the next rest would find out too.
                 let _ = always_ready.readable().await;
-                breathed_ns = turns.lap_ns();
+                breathed_ns = held.turns().lap_ns();
             }
             Ok(Next::Rest(timeout)) => {
                 // Guarded as the turn is: the reason must be on record before the turns are dropped.
-                if guard(&shared, index, || turns.io().arm(timeout)).is_err() {
+                if guard(&shared, index, || held.turns().io().arm(timeout)).is_err() {
                     break;
                 }
                 let mut has_rested = false;
                 let rested = poll_fn(|context| rest(context, &descriptor, &mut request, &mut has_rested)).await;
                 let wake_up = || match rested {
-                    Ok(()) => turns.io().look(),
+                    Ok(()) => held.turns().io().look(),
                     Err(error) => panic!("the ring cannot wait: {error}"),
                 };
                 if guard(&shared, index, wake_up).is_err() {
                     break;
                 }
-                breathed_ns = turns.lap_ns();
+                breathed_ns = held.turns().lap_ns();
             }
             Ok(Next::End) | Err(_) => break,
         }
