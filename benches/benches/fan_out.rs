@@ -3,11 +3,11 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fanfare_benches::{World, users_asked};
+use fanfare_benches::{Graph, World, users_asked};
 
 fn publish_to_last(c: &mut Criterion) {
     let users = users_asked();
-    let mut world = World::signed_in(users, 80);
+    let mut world = World::signed_in(Graph::uniform(users));
     let mut group = c.benchmark_group("fan_out");
     group.throughput(Throughput::Elements(80));
     let mut publisher = 0;

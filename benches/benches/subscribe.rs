@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fanfare_benches::{World, users_asked};
+use fanfare_benches::{Graph, World, users_asked};
 
 fn sign_in(c: &mut Criterion) {
     let users = users_asked();
@@ -12,7 +12,7 @@ fn sign_in(c: &mut Criterion) {
     group.throughput(Throughput::Elements(users * 80));
     group.bench_function(format!("bulk_of_80/{users}_users"), |b| {
         b.iter_batched_ref(
-            || World::signed_out(users, 80),
+            || World::signed_out(Graph::uniform(users)),
             |world| {
                 let mut count = 0;
                 for user in 0..users {

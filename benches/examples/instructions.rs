@@ -8,7 +8,7 @@
 //! Divide the `Collected` figure by the notifications printed. With `*signed_in*` in place of `*measured*` it is the
 //! sign-in of 20,000 users that is counted: 1.6 million subscriptions, and as many first states told.
 
-use fanfare_benches::World;
+use fanfare_benches::{Graph, World};
 
 const USERS: u64 = 20_000;
 const PUBLICATIONS: u64 = 2_000;
@@ -29,7 +29,7 @@ fn measured(world: &mut World) -> (u64, u64) {
 
 #[inline(never)]
 fn signed_in() -> World {
-    World::signed_in(USERS, 80)
+    World::signed_in(Graph::uniform(USERS))
 }
 
 fn main() {

@@ -3,18 +3,19 @@
 //! Each benchmark runs in the test suite in its smallest form, so that it cannot rot; `FANFARE_USERS=100000` and the
 //! like ask for a real size.
 
+mod graph;
+
 use bytes::Bytes;
 use fanfare::map::PrivateMap;
 use fanfare::{Categories, GroupId, PresentityId, Publication, ShardConfig, Tick, View};
+pub use graph::{Graph, Shape};
 
-/// One shard in which every user has one watcher that watches `contacts` others.
+/// One shard in which every user has one watcher, who watches as the graph says.
 pub struct World {
     /// The shard.
     pub shard: fanfare::Shard,
-    /// Users there are; presentities are numbered from 0.
-    pub users: u64,
-    /// Each user's contacts.
-    pub contacts: usize,
+    /// Who watches whom; presentities are numbered from 0.
+    pub graph: Graph,
     groups: Vec<GroupId>,
     now: u64,
     serial: u64,
@@ -32,43 +33,29 @@ impl World {
     /// # Panics
     /// If the shard cannot be made.
     #[must_use]
-    pub fn signed_out(users: u64, contacts: usize) -> Self {
+    pub fn signed_out(graph: Graph) -> Self {
         let mut shard = fanfare::Shard::new(ShardConfig::new(0, 1), PrivateMap).expect("a shard");
-        let groups = (0..users)
+        let groups = (0..graph.users())
             .map(|user| {
                 let watcher = shard.open_watcher(user).expect("a watcher");
                 shard.open_group(watcher, user, Categories::ALL).expect("a group")
             })
             .collect();
-        Self { shard, users, contacts, groups, now: 0, serial: 0 }
+        Self { shard, graph, groups, now: 0, serial: 0 }
     }
 
     /// Every user has published and watches the others.
     #[must_use]
-    pub fn signed_in(users: u64, contacts: usize) -> Self {
-        let mut world = Self::signed_out(users, contacts);
-        for user in 0..users {
+    pub fn signed_in(graph: Graph) -> Self {
+        let mut world = Self::signed_out(graph);
+        for user in 0..graph.users() {
             world.publish(user);
         }
-        for user in 0..users {
+        for user in 0..graph.users() {
             world.subscribe(user);
         }
         world.drain();
         world
-    }
-
-    /// A user's contacts: drawn, not stored.
-    #[must_use]
-    pub fn contacts_of(&self, user: u64) -> Vec<PresentityId> {
-        let mut state = user.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        (0..self.contacts)
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                PresentityId::new(((u128::from(state) * u128::from(self.users)) >> 64) as u64)
-            })
-            .collect()
     }
 
     /// Subscribes a user to its contacts, in one call.
@@ -76,7 +63,7 @@ impl World {
     /// # Panics
     /// If the shard refuses.
     pub fn subscribe(&mut self, user: u64) -> usize {
-        let contacts = self.contacts_of(user);
+        let contacts: Vec<_> = self.graph.contacts_of(user).map(PresentityId::new).collect();
         self.shard.subscribe(self.groups[user as usize], View::PLAIN, &contacts).expect("room")
     }
 
