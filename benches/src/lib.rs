@@ -82,13 +82,29 @@ impl World {
         while self.shard.next_outcome().is_some() {}
     }
 
+    /// Publishes new documents of 32 bytes in one turn, and lets the shard take them in and walk them.
+    ///
+    /// # Panics
+    /// If the shard refuses.
+    pub fn publish_all(&mut self, users: &[u64]) {
+        self.now += 1;
+        for &user in users {
+            self.serial += 1;
+            let mut document = [0u8; 32];
+            document[..8].copy_from_slice(&self.serial.to_le_bytes());
+            let publication = Publication::plain(PresentityId::new(user), Bytes::copy_from_slice(&document));
+            self.shard.publish(publication).expect("a credit");
+        }
+        while self.shard.step(Tick::from_micros(self.now), 4_096).more {}
+        while self.shard.next_outcome().is_some() {}
+    }
+
     /// Tells every ready watcher everything, and returns how many notes that took and a sum over what was told.
     pub fn drain(&mut self) -> (u64, u64) {
         self.now += 1;
         while self.shard.step(Tick::from_micros(self.now), 4_096).more {}
         let (mut notes, mut sum) = (0, 0u64);
-        while let Some(watcher) = self.shard.next_ready() {
-            let mut outbox = self.shard.outbox(watcher);
+        while let Some(mut outbox) = self.shard.next_outbox() {
             while let Some(note) = outbox.next() {
                 notes += 1;
                 let first = note.document().and_then(|document| document.as_slice().first().copied());

@@ -1,63 +1,121 @@
-//! Memory for a shard's arenas straight from the operating system: private anonymous maps with huge pages.
+//! Memory for a shard's arrays straight from the operating system: private anonymous maps with huge pages.
 //!
-//! Lives in no thread of its own: a shard asks for segments while it grows, on its own core, so that every page is
-//! first touched there and comes from the memory next to it. Invariant: a segment is as many valid records as were
-//! asked for, and never moves. Cost: one system call or two for every 16 MiB; pages become resident when they are
-//! touched. This is the one module of the crate's production code with unsafe blocks, two of them: reading a map as
-//! records costs no check for each access because the checks were made once, when the map was made.
+//! Lives in no thread of its own: a shard asks for its arrays when it is made and touches them while it grows, on its
+//! own core, so that every page comes from the memory next to it. Addresses are asked for up to the array's limit at
+//! once, memory only where a record is: so an array lies in one piece, no growth moves it, and an index becomes an
+//! address by a comparison and an addition (an array in segments took two more loads and a second comparison, and a third
+//! of all instructions of a notification with them: `benches/record/`). Where the system does not give addresses that
+//! freely (a limit on address space, strict accounting), the array begins small and moves when it has doubled.
+//!
+//! This is the one module of the crate's production code with unsafe blocks, three of them: reading a map as records
+//! costs no check for each access because the checks were made once, when the map was made; and a hint to the
+//! processor cannot fault.
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{Index, IndexMut};
 
 use bytemuck::Pod;
-use fanfare_core::store::{Backing, OutOfMemory};
-use memmap2::MmapMut;
+use fanfare_core::store::{Backing, OutOfMemory, Records};
+use memmap2::{MmapMut, MmapOptions};
 
 const HUGE_PAGE: usize = 2 << 20;
 
-/// Segments of private memory, zeroed, with huge pages where the system gives them.
+/// Addresses that one array takes at once, at most: as much as the largest machine has memory for its largest array.
+const ADDRESSES_BYTES_MAX: usize = 64 << 30;
+
+/// Bytes of a cache line. Of a longer record two are asked for: what is looked at most lies there.
+const LINE: usize = 64;
+
+/// What an array begins with where addresses are scarce.
+const SCARCE_BYTES: usize = 8 * HUGE_PAGE;
+
+/// Arrays in private memory, zeroed, with huge pages where the system gives them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrivateMap;
 
-impl<T: Pod + Default> Backing<T> for PrivateMap {
-    /// Whole huge pages, and enough of them that the system call is lost among the records.
-    const SEGMENT_BYTES: usize = 8 * HUGE_PAGE;
+impl<T: Pod> Backing<T> for PrivateMap {
     const PAGE_BYTES: usize = HUGE_PAGE;
-    type Segment = MappedRecords<T>;
+    type Records = MappedRecords<T>;
 
-    fn segment(&self, records: usize) -> Result<MappedRecords<T>, OutOfMemory> {
-        let mut segment = MappedRecords::new(records)?;
-        // A fresh map is all zeros. A type whose default is something else is rare, and pays by touching its pages.
-        let default = T::default();
-        if bytemuck::bytes_of(&default).iter().any(|&byte| byte != 0) {
-            segment.fill(default);
-        }
-        Ok(segment)
+    fn records(&self, limit: u32) -> Result<MappedRecords<T>, OutOfMemory> {
+        let limit = limit as usize;
+        let map_of = |bytes: usize| Map::new(limit.min(bytes / size_of::<T>()));
+        let map = map_of(ADDRESSES_BYTES_MAX).or_else(|_| map_of(SCARCE_BYTES))?;
+        Ok(MappedRecords { map, limit })
     }
 }
 
-/// A run of records in a memory map of its own.
+/// An array in a memory map of its own.
+#[derive(Debug)]
 pub struct MappedRecords<T> {
+    map: Map<T>,
+    limit: usize,
+}
+
+impl<T: Pod> Records<T> for MappedRecords<T> {
+    #[inline]
+    fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory> {
+        if len as usize <= self.map.records { Ok(()) } else { self.grow(len as usize) }
+    }
+
+    #[inline]
+    fn approach(&self, index: u32) {
+        self.map.approach(index as usize);
+    }
+}
+
+impl<T: Pod> MappedRecords<T> {
+    /// Moves to a map of twice the size, where addresses are scarce.
+    #[cold]
+    fn grow(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        if len > self.limit {
+            return Err(OutOfMemory);
+        }
+        let mut larger = Map::new((2 * self.map.records).clamp(len, self.limit))?;
+        larger.as_mut_slice()[..self.map.records].copy_from_slice(self.map.as_slice());
+        self.map = larger;
+        Ok(())
+    }
+}
+
+impl<T: Pod> Index<u32> for MappedRecords<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.map.as_slice()[index as usize]
+    }
+}
+
+impl<T: Pod> IndexMut<u32> for MappedRecords<T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.map.as_mut_slice()[index as usize]
+    }
+}
+
+/// So many records in one piece.
+struct Map<T> {
     map: MmapMut,
     records: usize,
     of: PhantomData<T>,
 }
 
-impl<T> fmt::Debug for MappedRecords<T> {
+impl<T> fmt::Debug for Map<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MappedRecords").field("records", &self.records).finish_non_exhaustive()
+        f.debug_struct("Map").field("records", &self.records).finish_non_exhaustive()
     }
 }
 
-impl<T: Pod> MappedRecords<T> {
+impl<T: Pod> Map<T> {
     const FITS_A_PAGE: () = assert!(align_of::<T>() <= 4096 && size_of::<T>() != 0, "a map is aligned to pages only");
 
     fn new(records: usize) -> Result<Self, OutOfMemory> {
         const { Self::FITS_A_PAGE };
         let bytes = records.checked_mul(size_of::<T>()).ok_or(OutOfMemory)?;
         // A map of no bytes is an error to the system.
-        let map = MmapMut::map_anon(bytes.max(1)).map_err(|_| OutOfMemory)?;
+        let map = MmapOptions::new().len(bytes.max(1)).no_reserve_swap().map_anon().map_err(|_| OutOfMemory)?;
         #[cfg(target_os = "linux")]
         if bytes >= HUGE_PAGE {
             // Advice only: a kernel without huge pages refuses it, and the map is as good in small pages.
@@ -66,24 +124,40 @@ impl<T: Pod> MappedRecords<T> {
         debug_assert!(map.as_ptr().cast::<T>().is_aligned());
         Ok(Self { map, records, of: PhantomData })
     }
-}
-
-impl<T: Pod> Deref for MappedRecords<T> {
-    type Target = [T];
 
     #[inline]
-    fn deref(&self) -> &[T] {
+    fn as_slice(&self) -> &[T] {
         // SAFETY: the map is `records * size_of::<T>()` bytes long (`new`), starts at a page and so is aligned for T
         // (`FITS_A_PAGE`), is private to this value and lives as long as it; any bytes, so zeros too, are a T (`Pod`).
         unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.records) }
     }
-}
 
-impl<T: Pod> DerefMut for MappedRecords<T> {
     #[inline]
-    fn deref_mut(&mut self) -> &mut [T] {
-        // SAFETY: as in `deref`; the borrow of `self` is exclusive, and nothing else points into the map.
+    fn as_mut_slice(&mut self) -> &mut [T] {
+        // SAFETY: as in `as_slice`; the borrow of `self` is exclusive, and nothing else points into the map.
         unsafe { std::slice::from_raw_parts_mut(self.map.as_mut_ptr().cast(), self.records) }
+    }
+
+    #[inline]
+    fn approach(&self, index: usize) {
+        #[cfg(target_arch = "x86_64")]
+        {
+            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let address = self.map.as_ptr().cast::<T>().wrapping_add(index);
+            // SAFETY: the instruction is a hint for which every address is valid; it reads nothing that a program
+            // could see, and SSE is part of every x86-64 processor.
+            unsafe {
+                _mm_prefetch::<_MM_HINT_T0>(address.cast());
+                if size_of::<T>() > LINE {
+                    _mm_prefetch::<_MM_HINT_T0>(address.cast::<i8>().wrapping_add(LINE));
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        if let Some(record) = self.as_slice().get(index) {
+            // A read in its place: it cannot be dropped, as its value is used, and it does not wait for it.
+            std::hint::black_box(bytemuck::bytes_of(record)[0]);
+        }
     }
 }
 
@@ -92,33 +166,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_is_zeroed_writable_and_as_long_as_asked() {
-        let mut segment: MappedRecords<u64> = PrivateMap.segment(300_000).expect("2.4 MB are there");
-        assert_eq!(segment.len(), 300_000);
-        assert!(segment.iter().all(|&record| record == 0));
-        segment[299_999] = 7;
-        assert_eq!(segment[299_999], 7);
+    fn records_are_zeroed_writable_and_there_up_to_the_limit() {
+        let mut records: MappedRecords<u64> = PrivateMap.records(300_000).expect("addresses are there");
+        records.reserve(300_000).expect("2.4 MB are there");
+        assert!((0..300_000).all(|index| records[index] == 0));
+        records[299_999] = 7;
+        records.approach(299_999);
+        records.approach(u32::MAX);
+        assert_eq!(records[299_999], 7);
+        assert_eq!(records.reserve(300_001), Err(OutOfMemory));
     }
 
     #[test]
-    fn records_begin_in_their_default_state() {
-        #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-        #[repr(transparent)]
-        struct Link(u32);
-        impl Default for Link {
-            fn default() -> Self {
-                Self(u32::MAX)
-            }
+    fn where_addresses_are_scarce_an_array_moves_as_it_grows() {
+        let mut records: MappedRecords<u64> =
+            MappedRecords { map: Map::new(1_000).expect("a page is there"), limit: 5_000 };
+        for index in 0..5_000 {
+            records.reserve(index + 1).expect("40 kB are there");
+            assert_eq!(records[index], 0);
+            records[index] = index.into();
         }
-        let segment: MappedRecords<Link> = PrivateMap.segment(10).expect("a page is there");
-        assert!(segment.iter().all(|link| link.0 == u32::MAX));
+        assert!((0..5_000).all(|index| records[index] == u64::from(index)));
+        assert_eq!(records.reserve(5_001), Err(OutOfMemory));
     }
 
     #[test]
     fn what_the_system_cannot_give_is_an_error() {
-        let segment: Result<MappedRecords<u64>, _> = PrivateMap.segment(usize::MAX / 8);
-        assert!(segment.is_err());
-        let none: MappedRecords<u64> = PrivateMap.segment(0).expect("nothing is always there");
-        assert!(none.is_empty());
+        assert!(Map::<u64>::new(usize::MAX / 8).is_err());
+        assert!(Map::<u64>::new(usize::MAX / 32).is_err());
+        let none: MappedRecords<u64> = PrivateMap.records(0).expect("nothing is always there");
+        assert!(none.map.as_slice().is_empty());
     }
 }

@@ -205,6 +205,9 @@ pub enum ShardError {
         /// The limit.
         limit: u16,
     },
+    /// The system gave not even the addresses of the shard's arrays.
+    #[error("no memory for the shard's arrays; a limit on the process's maps or address space may be too low")]
+    OutOfMemory,
     /// The width of `seen` is out of its range.
     #[error("seen_bits is {0}, but must be from 6 to 16")]
     SeenBits(u8),

@@ -67,5 +67,7 @@ pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
 pub use shard::{Counters, Explanation, FanOut, Footprint, Note, Outbox, Population, ShardMemory, Work};
+#[cfg(feature = "floor")]
+pub use shard::{FloorDone, FloorOrder, FloorRoom};
 pub use status::Status;
 pub use store::Heap;

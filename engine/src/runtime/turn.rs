@@ -331,9 +331,9 @@ impl<F: Frontend> Turns<F> {
         }
         self.doorkeeper.outcomes_done();
         for _ in 0..READY_PER_TURN {
-            let Some(watcher) = self.shard.next_ready() else { break };
+            let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;
-            let mut outbox = self.shard.outbox(watcher);
+            let watcher = outbox.watcher();
             if !self.doorkeeper.ready(watcher, &mut outbox) {
                 self.frontend.ready(watcher, &mut outbox);
             }

@@ -41,7 +41,7 @@ impl Desk {
     pub(crate) fn new(scheme: Arc<Scheme>, epoch: u16) -> Self {
         Self {
             scheme,
-            presences: Arena::new(Heap),
+            presences: Arena::on_heap(),
             expiries: Expiries::default(),
             listed: List::EMPTY,
             streams: Streams { audit: VecDeque::new(), lost: 0 },

@@ -76,10 +76,10 @@ pub(crate) struct Gates {
 impl Gates {
     pub(crate) fn new(default: Arc<dyn Guard>, views: u16, seed: u64) -> Self {
         Self {
-            gates: Slab::new(Heap, u32::MAX - 1),
+            gates: Slab::on_heap(u32::MAX - 1),
             table: IdTable::new(seed),
             closing: List::EMPTY,
-            identities: Arena::new(Heap),
+            identities: Arena::on_heap(),
             default,
             views,
         }

@@ -7,6 +7,8 @@
 mod counters;
 mod drain;
 pub(crate) mod expiry;
+#[cfg(feature = "floor")]
+mod floor;
 mod gate;
 pub(crate) mod home;
 mod interest;
@@ -30,6 +32,8 @@ use alloc::sync::Arc;
 
 pub use counters::Counters;
 pub use drain::{Note, Outbox};
+#[cfg(feature = "floor")]
+pub use floor::{FloorDone, FloorOrder, FloorRoom};
 use gate::Gates;
 use home::{Home, Homes, Reader};
 use link::Link;
@@ -46,7 +50,7 @@ use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
 use crate::id::{PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
-use crate::store::{Arena, Backing, Heap, IdTable, Slab, SlabFull};
+use crate::store::{Arena, Backing, Heap, IdTable, OutOfMemory, Slab, SlabFull};
 
 /// A backing for every kind of record that a shard keeps in it.
 pub trait ShardMemory:
@@ -160,8 +164,6 @@ pub struct FanOut<B: ShardMemory = Heap> {
     tickets: u64,
     /// Bulk subscribes so far.
     calls: u32,
-    /// Ready watchers whose lines were asked for and that were not drained yet.
-    approached: usize,
     pub(crate) counters: Counters,
 }
 
@@ -190,29 +192,28 @@ impl<B: ShardMemory> FanOut<B> {
             limits,
             now: Tick::ZERO,
             outboxes: Outboxes {
-                watchers: Slab::new(backing.clone(), limits.watchers),
-                groups: Slab::new(backing.clone(), limits.groups),
-                runs: Slab::new(backing.clone(), runs),
+                watchers: Slab::new(&backing, limits.watchers)?,
+                groups: Slab::new(&backing, limits.groups)?,
+                runs: Slab::new(&backing, runs)?,
                 ready: Ready::default(),
                 seen: Seen::of_bits(seen_bits),
             },
             topics: Topics {
-                topics: Slab::new(backing.clone(), TOPICS_MAX),
-                places: Arena::new(backing.clone()),
-                documents: Arena::new(Heap),
-                parts: Slab::new(Heap, TOPICS_MAX),
-                entries: Slab::new(backing.clone(), entry_runs),
+                topics: Slab::new(&backing, TOPICS_MAX)?,
+                places: Arena::new(&backing, TOPICS_MAX)?,
+                documents: Arena::on_heap(),
+                parts: Slab::on_heap(TOPICS_MAX),
+                entries: Slab::new(&backing, entry_runs)?,
                 table: IdTable::new(seed),
                 has_views: false,
             },
             walks: Walks::NONE,
             gates: Gates::new(guard, views, seed),
-            homes: Homes::new(&backing, epoch, seed),
+            homes: Homes::new(&backing, epoch, seed)?,
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
             outcomes: VecDeque::new(),
             tickets: 0,
             calls: 0,
-            approached: 0,
             counters: Counters::default(),
         })
     }
@@ -342,5 +343,11 @@ fn full(why: SlabFull, bound: Bound, limit: u32, what: &'static str) -> Error {
     match why {
         SlabFull::Limit => Error::Limit { bound, limit: limit.into() },
         SlabFull::Memory => Error::OutOfMemory(what),
+    }
+}
+
+impl From<OutOfMemory> for ShardError {
+    fn from(_: OutOfMemory) -> Self {
+        Self::OutOfMemory
     }
 }

@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::ready::Ready;
 use super::watcher::{Group, Standing, Watcher};
 use crate::id::Categories;
-use crate::store::{Links, Record, Slab};
+use crate::store::{Links, NONE, Record, Slab};
 
 /// Slots in a run.
 pub(crate) const LANES: u32 = 16;
@@ -116,54 +116,78 @@ impl<B: ShardMemory> Outboxes<B> {
     #[inline]
     pub(crate) fn mark(&mut self, slot: u32, turn: u32, counters: &mut Counters) {
         let (index, lane) = place(slot);
-        let run = &mut self.runs[index];
-        let behind = self.seen.behind(turn, run.seen[lane]);
+        let Self { runs, watchers, ready, seen, .. } = self;
+        let run = &mut runs[index];
+        let behind = seen.behind(turn, run.seen[lane]);
         let was_clean = run.dirty == 0;
         run.dirty |= 1 << lane;
         if was_clean {
-            self.enter(index);
+            // The run enters its watcher's list.
+            let watcher = run.watcher;
+            let record = &mut watchers[watcher];
+            let tail = core::mem::replace(&mut record.dirty.tail, index);
+            run.dirty_links = Links { prev: tail, next: NONE };
+            if tail == NONE {
+                record.dirty.head = index;
+                if record.standing == Standing::Idle as u8 {
+                    ready.enter(watcher, record);
+                }
+            } else {
+                // A watcher with a dirty run is not idle.
+                runs[tail].dirty_links.next = index;
+            }
         }
-        if behind > self.seen.lap {
+        if behind > seen.lap {
             self.settle(slot, turn, behind, counters);
         }
     }
 
-    /// Reads what [`Self::mark`] will need of these slots. Each line comes from far away; asked for together, they
-    /// come together.
+    /// Asks for the lines that marking these slots will need first, and telling them next: each comes from far away;
+    /// asked for together, they come together. Of entries that are not filled it asks for what does not matter.
     #[inline]
-    pub(crate) fn approach(&self, slots: &[u32]) {
-        let mut watchers = [0; super::subscriber::ENTRIES as usize];
-        for (watcher, &slot) in watchers.iter_mut().zip(slots) {
-            *watcher = self.runs[slot / LANES].watcher;
-        }
-        let standings = watchers.iter().zip(slots).map(|(&watcher, _)| self.watchers[watcher].standing);
-        core::hint::black_box(standings.fold(0, |all, standing| all | standing));
-    }
-
-    fn enter(&mut self, run: u32) {
-        let watcher = self.runs[run].watcher;
-        let record = &mut self.watchers[watcher];
-        record.dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
-        if record.standing == Standing::Idle as u8 {
-            self.make_ready(watcher);
+    pub(crate) fn approach(&self, slots: &[u32; super::subscriber::ENTRIES as usize]) {
+        for &slot in slots {
+            self.runs.approach(slot / LANES);
         }
     }
 
-    /// Puts a watcher at the end of those that are ready.
+    /// Asks for the watchers of slots whose lines have come.
+    #[inline]
+    pub(crate) fn approach_watchers(&self, slots: &[u32]) {
+        for &slot in slots {
+            self.watchers.approach(self.runs[slot / LANES].watcher);
+        }
+    }
+
+    /// Puts a watcher at the end of those that are ready, or where it has a place left from before.
     pub(crate) fn make_ready(&mut self, watcher: u32) {
-        let record = &mut self.watchers[watcher];
-        record.standing = Standing::Ready as u8;
-        record.ready_place = self.ready.push(watcher);
+        self.ready.enter(watcher, &mut self.watchers[watcher]);
     }
 
-    /// Takes a watcher out of those that are ready.
-    // Left to itself the compiler calls it for every watcher drained: 834 instructions a notification instead of 809.
-    #[inline(always)]
-    pub(crate) fn unready(&mut self, watcher: u32) {
-        if self.ready.remove(self.watchers[watcher].ready_place) {
-            let watchers = &mut self.watchers;
-            self.ready.tidy(|watcher, place| watchers[watcher].ready_place = place);
+    /// The watcher that has been ready longest; it is not ready any more.
+    #[inline]
+    pub(crate) fn pop_ready(&mut self) -> Option<u32> {
+        loop {
+            let watcher = self.ready.pop()?;
+            let record = &mut self.watchers[watcher];
+            record.has_place = 0;
+            if self.unready(watcher) {
+                return Some(watcher);
+            }
         }
+    }
+
+    /// Has a ready watcher wait like one whose frontend is full: until its outbox is let go of. Should that never be
+    /// asked for, it waits on. Tells whether the watcher was ready.
+    #[inline]
+    pub(crate) fn unready(&mut self, watcher: u32) -> bool {
+        let record = &mut self.watchers[watcher];
+        let is_ready = record.standing == Standing::Ready as u8;
+        if is_ready {
+            record.standing = Standing::Blocked as u8;
+            self.ready.waiting -= 1;
+        }
+        is_ready
     }
 
     /// Brings a slot that is far behind to one lap behind, so that `seen` cannot wrap unnoticed.
@@ -206,9 +230,7 @@ impl<B: ShardMemory> Outboxes<B> {
         }
         record.dirty.remove(&mut self.runs, run, SlotRun::dirty_links);
         if record.dirty.is_empty() {
-            if record.standing == Standing::Ready as u8 {
-                self.unready(watcher);
-            }
+            self.unready(watcher);
             self.watchers[watcher].standing = Standing::Idle as u8;
         }
     }

@@ -1,5 +1,7 @@
 //! A look at everything: every invariant of a shard, checked the slow way. For tests and simulations.
 
+use alloc::vec::Vec;
+
 use super::slot::{LANES, SlotRun, place};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::watcher::Standing;
@@ -104,15 +106,23 @@ impl<B: ShardMemory> FanOut<B> {
             }
             ready += u64::from(watcher.standing == Standing::Ready as u8);
         }
-        for (place, watcher) in outboxes.ready.places() {
-            let record = &outboxes.watchers[watcher];
-            if record.standing != Standing::Ready as u8 || record.ready_place != place || ready == 0 {
-                return wrong("the queue of the ready holds those who know their place in it", watcher);
-            }
-            ready -= 1;
+        if ready != outboxes.ready.waiting as u64 {
+            return wrong("ready watchers are counted", ready);
         }
-        if ready != 0 || outboxes.ready.len() != outboxes.ready.places().count() {
-            return wrong("every ready watcher is in the queue", ready);
+        let mut places: Vec<u32> = outboxes.ready.places().collect();
+        places.sort_unstable();
+        if let Some(pair) = places.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong("nobody has two places among the ready", pair[0]);
+        }
+        for index in 0..outboxes.watchers.ever() {
+            let record = &outboxes.watchers[index];
+            let has_place = places.binary_search(&index).is_ok();
+            if has_place != (record.has_place != 0) {
+                return wrong("whoever has a place among the ready knows it", index);
+            }
+            if record.standing == Standing::Ready as u8 && !has_place {
+                return wrong("every ready watcher has a place", index);
+            }
         }
         for (rule, found, counted) in [
             ("watchers are counted", watchers, outboxes.watchers.live()),

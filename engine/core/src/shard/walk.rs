@@ -5,7 +5,7 @@
 //! a quarter of every step belongs to long ones, which take turns. So a small audience is told within two steps (C9),
 //! and a large one always gets on.
 
-use super::subscriber::{ENTRIES, ENTRY_STRIDE};
+use super::subscriber::{ENTRIES, ENTRY_STRIDE, EntryRun};
 use super::topic::{TopicPlaces, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::{FanOut, ShardMemory};
 use crate::store::{List, NONE};
@@ -121,26 +121,26 @@ impl<B: ShardMemory> FanOut<B> {
         let visited = left;
         record.remaining -= left;
         let (mut run, mut position) = (record.cursor / ENTRY_STRIDE, record.cursor % ENTRY_STRIDE);
+        self.outboxes.approach(&runs[run].slots);
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
-            let next = runs[run].next;
-            if next != NONE {
-                // Asked for now, the next line of the list is there when this one is done.
-                core::hint::black_box(runs[next].next);
+            let EntryRun { next, slots } = runs[run];
+            let slots = slots.get(position as usize..end as usize).unwrap_or(&[]);
+            self.outboxes.approach_watchers(slots);
+            if next != NONE && left > end.saturating_sub(position) {
+                // While these are marked, the slots of the next line come, and the line behind it.
+                let following = &runs[next];
+                runs.approach(following.next);
+                self.outboxes.approach(&following.slots);
             }
-            let slots = runs[run].slots.get(position as usize..end as usize).unwrap_or(&[]);
-            self.outboxes.approach(slots);
             for &slot in slots {
                 self.outboxes.mark(slot, record.turn, &mut self.counters);
             }
             left -= end.saturating_sub(position);
             position = end.max(position);
             if position >= fill {
-                run = match runs[run].next {
-                    NONE => record.head,
-                    next => next,
-                };
+                run = if next == NONE { record.head } else { next };
                 position = 0;
             }
         }

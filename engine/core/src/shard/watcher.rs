@@ -28,24 +28,26 @@ pub(crate) enum Standing {
 
 /// One session that watches.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct Watcher {
     pub(crate) token: u64,
-    pub(crate) generation: u32,
-    pub(crate) groups: List,
     /// Runs with something dirty, in the order in which they will be told.
     pub(crate) dirty: List,
-    /// Its place among the ready, while it is.
-    pub(crate) ready_place: u32,
+    pub(crate) groups: List,
+    pub(crate) generation: u32,
     pub(crate) standing: u8,
     /// The lane of the first dirty run where the drain goes on, so that a hot lane cannot starve those behind it.
     pub(crate) cursor: u8,
-    pub(crate) spare: [u8; 6],
+    /// Whether the queue of the ready has a place for it. It outlives the watcher: the place may, too.
+    pub(crate) has_place: u8,
+    pub(crate) spare: u8,
 }
+
+const _: () = assert!(size_of::<Watcher>() == 32, "two watchers share a line, and none lies across two");
 
 impl Record for Watcher {
     fn chain(&mut self) -> &mut u32 {
-        &mut self.ready_place
+        &mut self.dirty.head
     }
 }
 

@@ -1,27 +1,22 @@
-//! An array that grows by whole segments: an index stays valid, a record never moves, growth copies nothing.
-//!
-//! A doubling vector would copy gigabytes in the middle of a sign-in storm and keep up to half of its memory idle.
-//! The price is one more load per access, of a segment's address, which stays in the nearest cache.
+//! An array that grows record by record: an index stays valid.
 
-use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
-use super::backing::{Backing, OutOfMemory};
+use super::backing::{Backing, Heap, OutOfMemory, Records, Segments};
 
 /// Records of one type, by number.
 pub struct Arena<T, B: Backing<T>> {
-    segments: Vec<B::Segment>,
-    backing: B,
+    records: B::Records,
     len: u32,
 }
 
 impl<T, B: Backing<T>> Arena<T, B> {
-    const SHIFT: u32 = (B::SEGMENT_BYTES / size_of::<T>()).ilog2();
-    const MASK: u32 = (1 << Self::SHIFT) - 1;
-
-    /// An arena without records and without memory.
-    pub fn new(backing: B) -> Self {
-        Self { segments: Vec::new(), backing, len: 0 }
+    /// An arena without records, which will never have more than `limit`.
+    ///
+    /// # Errors
+    /// When the system does not even give addresses.
+    pub fn new(backing: &B, limit: u32) -> Result<Self, OutOfMemory> {
+        Ok(Self { records: backing.records(limit)?, len: 0 })
     }
 
     /// Records there are.
@@ -41,11 +36,7 @@ impl<T, B: Backing<T>> Arena<T, B> {
     /// # Errors
     /// When there is no more memory; nothing has changed then.
     pub fn reserve(&mut self, records: u32) -> Result<(), OutOfMemory> {
-        let wanted = (u64::from(self.len) + u64::from(records)).div_ceil(1 << Self::SHIFT);
-        while (self.segments.len() as u64) < wanted {
-            self.segments.push(self.backing.segment(1 << Self::SHIFT)?);
-        }
-        Ok(())
+        self.records.reserve(self.len.checked_add(records).ok_or(OutOfMemory)?)
     }
 
     /// Adds a record in its default state and gives its number.
@@ -61,9 +52,21 @@ impl<T, B: Backing<T>> Arena<T, B> {
     /// Bytes that the records have made resident, in whole pages.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let full = u64::from(self.len >> Self::SHIFT) * (size_of::<T>() as u64) * (1 << Self::SHIFT);
-        let rest = u64::from(self.len & Self::MASK) * size_of::<T>() as u64;
-        full + rest.next_multiple_of(B::PAGE_BYTES as u64)
+        (u64::from(self.len) * size_of::<T>() as u64).next_multiple_of(B::PAGE_BYTES as u64)
+    }
+
+    /// A hint that the record will be looked at soon; never wrong.
+    #[inline]
+    pub fn approach(&self, index: u32) {
+        self.records.approach(index);
+    }
+}
+
+impl<T: Default> Arena<T, Heap> {
+    /// An arena without records on the heap.
+    #[must_use]
+    pub fn on_heap() -> Self {
+        Self { records: Segments::NONE, len: 0 }
     }
 }
 
@@ -72,13 +75,13 @@ impl<T, B: Backing<T>> Index<u32> for Arena<T, B> {
 
     #[inline]
     fn index(&self, index: u32) -> &T {
-        &self.segments[(index >> Self::SHIFT) as usize][(index & Self::MASK) as usize]
+        &self.records[index]
     }
 }
 
 impl<T, B: Backing<T>> IndexMut<u32> for Arena<T, B> {
     #[inline]
     fn index_mut(&mut self, index: u32) -> &mut T {
-        &mut self.segments[(index >> Self::SHIFT) as usize][(index & Self::MASK) as usize]
+        &mut self.records[index]
     }
 }

@@ -2,26 +2,41 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::DerefMut;
+use core::ops::{Index, IndexMut};
 
 /// The operating system gave no more memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
-/// A source of segments: fixed runs of records that never move, so that growth copies nothing and stalls nobody.
+/// A source of arrays that grow.
 pub trait Backing<T>: Clone {
-    /// Bytes of one segment, about: a segment holds the largest power of two of records that fits.
-    const SEGMENT_BYTES: usize;
     /// Bytes that become resident together when one of them is touched; the unit of measured memory.
     const PAGE_BYTES: usize;
-    /// A run of records.
-    type Segment: DerefMut<Target = [T]>;
+    /// An array of records.
+    type Records: Records<T>;
 
-    /// Gives a segment of exactly so many records, each in its default state.
+    /// An array that has no records yet and will have no more than `limit`.
     ///
     /// # Errors
-    /// When there is no more memory.
-    fn segment(&self, records: usize) -> Result<Self::Segment, OutOfMemory>;
+    /// When the system does not even give addresses.
+    fn records(&self, limit: u32) -> Result<Self::Records, OutOfMemory>;
+}
+
+/// An array that grows at its end. How an index becomes an address is the array's own affair, so that one that lies in
+/// a piece needs a comparison and an addition for it.
+pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
+    /// Makes room for the records below `len`; new ones are in their default state.
+    ///
+    /// # Errors
+    /// When there is no more memory; nothing has changed then.
+    fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory>;
+
+    /// A hint that the record will be looked at soon, so that its line can come from memory meanwhile. Without effect
+    /// where there is nothing to be won; never wrong, whatever the index.
+    #[inline]
+    fn approach(&self, index: u32) {
+        let _ = index;
+    }
 }
 
 /// Segments from the global allocator, for records of any type and for small worlds.
@@ -29,14 +44,52 @@ pub trait Backing<T>: Clone {
 pub struct Heap;
 
 impl<T: Default> Backing<T> for Heap {
-    const SEGMENT_BYTES: usize = 64 * 1024;
     const PAGE_BYTES: usize = 4096;
-    type Segment = Box<[T]>;
+    type Records = Segments<T>;
 
-    fn segment(&self, records: usize) -> Result<Box<[T]>, OutOfMemory> {
-        let mut segment = Vec::new();
-        segment.try_reserve_exact(records).map_err(|_| OutOfMemory)?;
-        segment.resize_with(records, T::default);
-        Ok(segment.into_boxed_slice())
+    fn records(&self, _: u32) -> Result<Segments<T>, OutOfMemory> {
+        Ok(Segments::NONE)
+    }
+}
+
+/// An array in segments of the largest power of two of records that fits 64 KiB: an index stays valid, a record never
+/// moves, growth copies nothing. A doubling vector would copy megabytes in the middle of a sign-in storm and keep up to
+/// half of its memory idle. The price is one more load per access, of a segment's address.
+#[derive(Debug)]
+pub struct Segments<T>(Vec<Box<[T]>>);
+
+const SEGMENT_BYTES: usize = 64 * 1024;
+
+impl<T> Segments<T> {
+    pub(crate) const NONE: Self = Self(Vec::new());
+    const SHIFT: u32 = (SEGMENT_BYTES / size_of::<T>()).ilog2();
+    const MASK: u32 = (1 << Self::SHIFT) - 1;
+}
+
+impl<T: Default> Records<T> for Segments<T> {
+    fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory> {
+        while self.0.len() < len.div_ceil(1 << Self::SHIFT) as usize {
+            let mut segment = Vec::new();
+            segment.try_reserve_exact(1 << Self::SHIFT).map_err(|_| OutOfMemory)?;
+            segment.resize_with(1 << Self::SHIFT, T::default);
+            self.0.push(segment.into_boxed_slice());
+        }
+        Ok(())
+    }
+}
+
+impl<T> Index<u32> for Segments<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.0[(index >> Self::SHIFT) as usize][(index & Self::MASK) as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for Segments<T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.0[(index >> Self::SHIFT) as usize][(index & Self::MASK) as usize]
     }
 }

@@ -4,7 +4,7 @@ use core::ops::{Index, IndexMut};
 
 use super::NONE;
 use super::arena::Arena;
-use super::backing::{Backing, OutOfMemory};
+use super::backing::{Backing, Heap, OutOfMemory};
 
 /// A record with a field that may hold the chain of free records while it is not in use.
 pub(crate) trait Record {
@@ -34,8 +34,8 @@ pub(crate) struct Slab<T, B: Backing<T>> {
 }
 
 impl<T: Record, B: Backing<T>> Slab<T, B> {
-    pub(crate) fn new(backing: B, limit: u32) -> Self {
-        Self { arena: Arena::new(backing), free: NONE, live: 0, limit }
+    pub(crate) fn new(backing: &B, limit: u32) -> Result<Self, OutOfMemory> {
+        Ok(Self { arena: Arena::new(backing, limit)?, free: NONE, live: 0, limit })
     }
 
     /// Records in use.
@@ -89,10 +89,22 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
     }
 }
 
+impl<T: Default> Slab<T, Heap> {
+    pub(crate) fn on_heap(limit: u32) -> Self {
+        Self { arena: Arena::on_heap(), free: NONE, live: 0, limit }
+    }
+}
+
 impl<T, B: Backing<T>> Slab<T, B> {
     /// The record, if the number was ever given out.
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         (index < self.arena.len()).then(|| &self.arena[index])
+    }
+
+    /// A hint that the record will be looked at soon; never wrong.
+    #[inline]
+    pub(crate) fn approach(&self, index: u32) {
+        self.arena.approach(index);
     }
 }
 

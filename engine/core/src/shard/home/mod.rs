@@ -15,7 +15,7 @@ use super::ShardMemory;
 use super::expiry::Expiries;
 use crate::document::{Document, Released};
 use crate::id::{Category, PARTITIONS, PolicyEpoch, PresentityId, Stamp, Tick, View};
-use crate::store::{Arena, Heap, IdTable, NONE, Slab, SlabFull};
+use crate::store::{Arena, Heap, IdTable, NONE, OutOfMemory, Slab, SlabFull};
 pub(crate) use record::{Home, Reader, UNSETTLED, WANTS_GUARD};
 pub(crate) use record::{HomeParts, HomeView, Ward};
 
@@ -55,16 +55,16 @@ pub(crate) struct Homes<B: ShardMemory> {
 }
 
 impl<B: ShardMemory> Homes<B> {
-    pub(crate) fn new(backing: &B, epoch: u16, seed: u64) -> Self {
+    pub(crate) fn new(backing: &B, epoch: u16, seed: u64) -> Result<Self, OutOfMemory> {
         // How many homes there may be follows from the limits on states here and on topics everywhere.
         let limit = u32::MAX - 1;
-        Self {
-            homes: Slab::new(backing.clone(), limit),
-            views: Slab::new(Heap, limit),
-            parts: Slab::new(Heap, limit),
-            readers: Slab::new(backing.clone(), limit),
-            wards: Slab::new(Heap, limit),
-            policy_stamps: Arena::new(Heap),
+        Ok(Self {
+            homes: Slab::new(backing, limit)?,
+            views: Slab::on_heap(limit),
+            parts: Slab::on_heap(limit),
+            readers: Slab::new(backing, limit)?,
+            wards: Slab::on_heap(limit),
+            policy_stamps: Arena::on_heap(),
             policy_stamp_floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
             table: IdTable::new(seed),
             expiries: Expiries::default(),
@@ -73,7 +73,7 @@ impl<B: ShardMemory> Homes<B> {
             states: 0,
             documents_bytes: 0,
             retired_bytes: 0,
-        }
+        })
     }
 
     pub(crate) fn find(&self, presentity: PresentityId, view: View) -> Option<u32> {
