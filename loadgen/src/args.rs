@@ -13,6 +13,8 @@ Examples:
   loadgen run --speedup 100 --slo 5ms       a hundred times that; FAIL if the 99th percentile of `last` is over 5 ms
   loadgen run --model plain --users 1000000 --shards 1 --document 32
                                             what a subscription weighs: 80 million of them on one core
+  loadgen run --model plain --users 12500000 --contacts 80 --endpoints 1 --shards 1 --document 32
+                                            a billion of them, where 22 GiB of memory are free
   loadgen run --runtime glommio             the shards on glommio's executors instead of plain threads
   loadgen run --target null --speedup 1000  what the generator and the recorder cost without any engine
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
@@ -23,6 +25,11 @@ told it or anything newer. `first`, `median` and `last` are over all watchers of
 With lync-2013 presence is composed of what endpoints publish, and containers say who sees what: colleagues everything,
 federated users and those of public clouds a number and the contact card. Publications of endpoints that are not shown
 and edits of policies come on top of the rate; the report tells the traffic by kind. With plain nothing is composed.
+
+Up to 100 million subscriptions each is followed: order, latency and the check at the end are of all of them. Above that
+they are of a 64th of the presentities, drawn from the seed, and the report says of how many; the books (owed = delivered
++ skipped + cancelled + pending), the memory and whether each document told is true are of everybody still. A run that
+would not fit the memory is refused before it begins, with the users that would.
 
 Exit code: 0 PASS, 1 FAIL, 2 the command line, the model or the machine does not allow the run.";
 

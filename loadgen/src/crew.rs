@@ -11,11 +11,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::host::ThreadTimes;
 use crate::point::{PointAnswer, PointOrder};
 use crate::population::Population;
 use crate::presence;
 use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, PublicationLog};
+use crate::sample::Sample;
 use crate::schedule::Mix;
 use fanfare::Clock;
 
@@ -25,8 +27,10 @@ pub const LOG_RING: usize = 1 << 16;
 /// How often the main thread looks up while it waits.
 const LOOK_UP: Duration = Duration::from_millis(200);
 
-/// How long nothing at all may happen in a phase.
+/// How long nothing at all may happen in a phase, and how many subscriptions more time is given for each second: the
+/// engine counts what is still owed in one look at all of them.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+const LOOKED_AT_PER_S: u64 = 5_000_000;
 
 /// What generators are told to do.
 #[derive(Clone, Debug)]
@@ -73,6 +77,10 @@ pub struct SignIn {
     pub generator_ns: u64,
     /// Nanoseconds in the engine's calls that open and subscribe.
     pub engine_ns: u64,
+    /// Readings of the clock while first states were told.
+    pub readings: u64,
+    /// What the scheduler says of the shard's thread.
+    pub thread: ThreadTimes,
     /// Whether it was cut short.
     pub cut: bool,
 }
@@ -108,7 +116,7 @@ pub struct Checked {
     pub document_bytes: u64,
     /// Views of presentities with a watcher on this shard.
     pub topics: u64,
-    /// Presentities with a watcher on this shard.
+    /// Presentities that are followed and have a watcher on this shard.
     pub presentities: u64,
 }
 
@@ -157,11 +165,13 @@ pub enum CrewError {
         /// Whose.
         shard: usize,
     },
-    /// Nothing happened for a minute.
-    #[error("nothing happened for {} s in phase `{phase}`: {}", SILENCE_MAX.as_secs(), waiting(missing))]
+    /// Nothing happened for a minute or more.
+    #[error("nothing happened for {seconds} s in phase `{phase}`: {}", waiting(missing))]
     Silent {
         /// What it was doing.
         phase: &'static str,
+        /// For how long.
+        seconds: u64,
         /// Shards that have not answered.
         missing: Vec<usize>,
     },
@@ -187,14 +197,19 @@ pub struct Common {
     pub mix: Mix,
     /// Whether presence is composed of what endpoints publish, and policies say who sees what.
     pub composed: bool,
+    /// Whose watchers are followed.
+    pub sample: Sample,
     /// Publications under way.
     pub log: Arc<PublicationLog>,
     /// The version that each user published last; written by the user's generator alone.
     pub versions: Box<[AtomicU32]>,
-    /// Watchers of each user on all shards who are told of every publication; written at the end of the sign-in.
+    /// Watchers of each user who is followed, on all shards, who are told of every publication; written at the end of the
+    /// sign-in.
     pub inside: Box<[AtomicU32]>,
-    /// The same for those who are told of wide ones only (see [`crate::presence::is_wide`]).
+    /// The same for those who are told of wide ones only (see [`crate::presence::is_wide`]); none where presence is not
+    /// composed.
     pub outside: Box<[AtomicU32]>,
+    silence_max: Duration,
     cut: Arc<AtomicBool>,
     lines: Box<[Line]>,
 }
@@ -221,6 +236,10 @@ pub struct CrewPlan {
     pub mix: Mix,
     /// Whether presence is composed.
     pub composed: bool,
+    /// Whose watchers are followed.
+    pub sample: Sample,
+    /// Subscriptions that there will be.
+    pub subscriptions: u64,
     /// Set from outside when the run is to end early.
     pub cut: Arc<AtomicBool>,
 }
@@ -228,7 +247,7 @@ pub struct CrewPlan {
 impl Common {
     fn new(plan: CrewPlan) -> Self {
         let users = plan.population.users();
-        let zeros = || (0..users).map(|_| AtomicU32::new(0)).collect();
+        let zeros = |count: u32| (0..count).map(|_| AtomicU32::new(0)).collect();
         Self {
             clock: Clock::start(),
             log: Arc::new(if plan.composed {
@@ -237,23 +256,26 @@ impl Common {
             } else {
                 PublicationLog::new(plan.shards, LOG_RING, 0)
             }),
-            versions: zeros(),
-            inside: zeros(),
-            outside: zeros(),
+            versions: zeros(users),
+            inside: zeros(users),
+            outside: zeros(if plan.composed { users } else { 0 }),
+            sample: plan.sample,
             population: plan.population,
             shards: plan.shards,
             batch: plan.batch,
             mix: plan.mix,
             composed: plan.composed,
+            silence_max: SILENCE_MAX + Duration::from_secs(plan.subscriptions / LOOKED_AT_PER_S),
             cut: plan.cut,
             lines: (0..plan.shards).map(|_| Line::default()).collect(),
         }
     }
 
-    /// Watchers of a user on all shards.
+    /// Watchers of a user on all shards who are told of a publication: all of them if it is wide.
     #[must_use]
-    pub fn watchers(&self, user: usize) -> u32 {
-        self.inside[user].load(Ordering::Relaxed) + self.outside[user].load(Ordering::Relaxed)
+    pub fn watchers(&self, user: u32, wide: bool) -> u32 {
+        let outside = self.outside.get(user as usize).filter(|_| wide);
+        self.inside[user as usize].load(Ordering::Relaxed) + outside.map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// Whether the run is to end early.
@@ -355,9 +377,10 @@ impl Crew {
                     show(done);
                     silent = if done == last { silent + LOOK_UP } else { Duration::ZERO };
                     last = done;
-                    if silent >= SILENCE_MAX {
+                    if silent >= self.common.silence_max {
+                        let seconds = silent.as_secs();
                         let missing = (0..answers.len()).filter(|&shard| answers[shard].is_none()).collect();
-                        return Err(CrewError::Silent { phase, missing });
+                        return Err(CrewError::Silent { phase, seconds, missing });
                     }
                 }
             }

@@ -60,6 +60,12 @@ impl ThreadTimes {
         Self { ran_ns: numbers.next().unwrap_or(0), waited_ns: numbers.next().unwrap_or(0) }
     }
 
+    /// The share of the time in which the thread was ready to run that it did run; all of it where the kernel does not say.
+    #[must_use]
+    pub fn on_cpu_share(&self) -> f64 {
+        if self.ran_ns == 0 { 1.0 } else { self.ran_ns as f64 / (self.ran_ns + self.waited_ns) as f64 }
+    }
+
     /// What was spent since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

@@ -13,6 +13,8 @@
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
 //! | [`payload`] | what documents say, and whether they are true |
+//! | [`sample`] | whose watchers are followed, where there are too many for all |
+//! | [`memory`] | what a run takes of it, reckoned before anything is built |
 //! | [`recorder`] | order, truth and latency of every note |
 //! | [`traffic`] | what went in and out, by kind |
 //! | [`rig`] | the machine's own hiccups |
@@ -29,6 +31,7 @@ pub mod args;
 pub mod capacity;
 pub mod crew;
 pub mod host;
+pub mod memory;
 pub mod payload;
 pub mod plan;
 pub mod point;
@@ -39,6 +42,7 @@ pub mod publisher;
 pub mod recorder;
 pub mod report;
 pub mod rig;
+pub mod sample;
 pub mod schedule;
 pub mod settings;
 pub mod targets;

@@ -21,12 +21,16 @@ use crate::publisher::Issued;
 use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, Latency, Quantiles, Times};
 use crate::report::{Findings, Phase};
+use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
 use crate::traffic::Traffic;
 
 /// The time before a measurement, in which caches and rings come to what they are like under this rate.
 const WARM_UP_MAX: Duration = Duration::from_millis(500);
+
+/// The phase of the sign-in storm.
+const SIGN_IN: &str = "sign-in";
 
 /// Why a run broke off.
 #[derive(Debug, Error)]
@@ -168,7 +172,10 @@ impl<'a> Session<'a> {
             outside_share: 1.0 - settings.traits.watchers[0],
             runtime: settings.runtime,
         };
+        let sample = Sample::of_run(totals.subscriptions, settings.followed_max, settings.traits.seed);
         let (crew, seats) = Crew::assemble(CrewPlan {
+            sample,
+            subscriptions: totals.subscriptions,
             population,
             shards: settings.shards,
             batch: settings.model.sign_in_batch.value as usize,
@@ -204,6 +211,8 @@ impl<'a> Session<'a> {
         }
         let checked = self.check()?;
         let recorder = self.calibrate()?;
+        let subscribed_per_s = self.divide_sign_in(&sign_in, &recorder);
+        let sample = self.crew.common().sample;
         let (runtime, runtime_why) = self.target.runtime();
         Ok(Findings {
             totals: self.totals,
@@ -211,6 +220,9 @@ impl<'a> Session<'a> {
             point,
             search,
             checked,
+            sample,
+            checked_presentities: sample.count(self.settings.traits.users),
+            subscribed_per_s,
             recorder,
             phases: std::mem::take(&mut self.phases),
             runtime,
@@ -244,7 +256,7 @@ impl<'a> Session<'a> {
 
     fn sign_in(&mut self) -> Result<SignIn, RunError> {
         let subscriptions = self.totals.subscriptions;
-        let answers = self.phase("sign-in", subscriptions, "subscriptions", |_| Order::SignIn)?;
+        let answers = self.phase(SIGN_IN, subscriptions, "subscriptions", |_| Order::SignIn)?;
         let mut sum = SignIn::default();
         for answer in answers {
             if let Answer::SignedIn(part) = answer {
@@ -252,6 +264,9 @@ impl<'a> Session<'a> {
                 sum.subscriptions += part.subscriptions;
                 sum.generator_ns += part.generator_ns;
                 sum.engine_ns += part.engine_ns;
+                sum.readings += part.readings;
+                sum.thread.ran_ns += part.thread.ran_ns;
+                sum.thread.waited_ns += part.thread.waited_ns;
                 sum.cut |= part.cut;
             }
         }
@@ -269,6 +284,28 @@ impl<'a> Session<'a> {
             ("subscribe_ns_per_subscription", sum.engine_ns as f64 / subscriptions.max(1.0)),
         ]);
         Ok(sum)
+    }
+
+    /// Divides the sign-in's time on the shards' cores among the engine and the rig, now that the recorder's cost is known,
+    /// and tells how many subscriptions a second one core of the engine's takes, the telling of first states included.
+    fn divide_sign_in(&mut self, sign_in: &SignIn, cost: &RecorderCost) -> f64 {
+        let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == SIGN_IN) else { return 0.0 };
+        let all_ns = phase.seconds * 1e9 * self.settings.shards as f64;
+        let on_cpu = sign_in.thread.on_cpu_share();
+        let subscriptions = sign_in.subscriptions.max(1) as f64;
+        let recorder_ns = subscriptions * cost.first_ns + sign_in.readings as f64 * cost.reading_ns;
+        // What was measured on the wall, without the share of it in which somebody else had the core; the recorder's cost
+        // is a median, and so without it already.
+        let engine_ns = ((all_ns - sign_in.generator_ns as f64) * on_cpu - recorder_ns).max(subscriptions);
+        let subscribe_ns = sign_in.engine_ns as f64 * on_cpu;
+        phase.figures.extend([
+            ("recorder_ns_per_subscription", recorder_ns / subscriptions),
+            ("engine_ns_per_subscription", engine_ns / subscriptions),
+            // What is left of it when the calls that subscribe are taken off: joins, first documents, the drain.
+            ("first_state_ns_per_subscription", (engine_ns - subscribe_ns).max(0.0) / subscriptions),
+            ("on_cpu_share", on_cpu),
+        ]);
+        subscriptions * 1e9 / engine_ns
     }
 
     /// One point of a measurement.
@@ -301,7 +338,7 @@ impl<'a> Session<'a> {
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
         self.progress.begin(&label, (warm_up + measure).as_millis() as u64, "ms");
-        let progress = &self.progress;
+        let progress = &mut self.progress;
         let answers =
             self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
         let loops = self.target.loop_times().since(&before);
@@ -342,8 +379,12 @@ impl<'a> Session<'a> {
             .filter_map(|answer| if let Answer::Calibrated(cost) = answer { Some(cost) } else { None })
             .collect();
         let mean = |of: fn(&RecorderCost) -> f64| costs.iter().map(of).sum::<f64>() / costs.len().max(1) as f64;
-        let cost = RecorderCost { note_ns: mean(|cost| cost.note_ns), reading_ns: mean(|cost| cost.reading_ns) };
-        self.note(&[("note_ns", cost.note_ns), ("reading_ns", cost.reading_ns)]);
+        let cost = RecorderCost {
+            note_ns: mean(|cost| cost.note_ns),
+            first_ns: mean(|cost| cost.first_ns),
+            reading_ns: mean(|cost| cost.reading_ns),
+        };
+        self.note(&[("note_ns", cost.note_ns), ("first_ns", cost.first_ns), ("reading_ns", cost.reading_ns)]);
         Ok(cost)
     }
 
@@ -356,7 +397,7 @@ impl<'a> Session<'a> {
     ) -> Result<Vec<Answer>, RunError> {
         self.progress.begin(name, total, unit);
         let begin = Instant::now();
-        let progress = &self.progress;
+        let progress = &mut self.progress;
         let answers = self.crew.ask(name, order, |done| progress.show(done))?;
         self.phases.push(Phase::new(name, begin.elapsed().as_secs_f64()));
         Ok(answers)
@@ -371,7 +412,7 @@ impl<'a> Session<'a> {
 
     fn presentities_watched(&self) -> u64 {
         let common = self.crew.common();
-        (0..common.versions.len()).filter(|&user| common.watchers(user) != 0).count() as u64
+        (0..common.population.users()).filter(|&user| common.watchers(user, true) != 0).count() as u64
     }
 }
 

@@ -1,12 +1,19 @@
-//! Progress bars: one for each phase, on a terminal only. Drawn by the main thread, at most five times a second.
+//! Progress bars: one for each phase that takes its time, on a terminal only. Drawn by the main thread, at most five times a
+//! second.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// A phase that is over sooner needs no bar.
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
 
 /// Shows how far a run is; says nothing when nobody looks.
 #[derive(Debug)]
 pub struct Progress {
+    is_terminal: bool,
+    begin: Instant,
     shown: bool,
     bar: ProgressBar,
 }
@@ -15,16 +22,18 @@ impl Progress {
     /// Bars on the standard error stream, if that is a terminal.
     #[must_use]
     pub fn new() -> Self {
-        Self { shown: std::io::stderr().is_terminal(), bar: ProgressBar::hidden() }
+        Self::on(std::io::stderr().is_terminal())
+    }
+
+    fn on(is_terminal: bool) -> Self {
+        Self { is_terminal, begin: Instant::now(), shown: false, bar: ProgressBar::hidden() }
     }
 
     /// Begins a phase of so many `unit`s; 0 if nobody knows.
     pub fn begin(&mut self, phase: &str, total: u64, unit: &str) {
         self.bar.finish_and_clear();
-        if !self.shown {
-            return;
-        }
-        self.bar = ProgressBar::new(total);
+        (self.begin, self.shown) = (Instant::now(), false);
+        self.bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let template = if total == 0 {
             format!("{{spinner}} {phase:<22} {{msg}}")
         } else {
@@ -33,18 +42,15 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(&template) {
             self.bar.set_style(style);
         }
-        self.bar.tick();
     }
 
     /// So much of the phase is done.
-    pub fn show(&self, done: u64) {
+    pub fn show(&mut self, done: u64) {
+        if !self.shown && is_due(self.is_terminal, self.begin.elapsed()) {
+            self.shown = true;
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
         self.bar.set_position(done);
-    }
-
-    /// Says something beside a phase without an end.
-    pub fn say(&self, message: String) {
-        self.bar.set_message(message);
-        self.bar.tick();
     }
 
     /// Nothing more to show.
@@ -56,5 +62,30 @@ impl Progress {
 impl Default for Progress {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Whether a phase has a bar after such a time.
+fn is_due(is_terminal: bool, elapsed: Duration) -> bool {
+    is_terminal && elapsed >= SHOWN_AFTER
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_is_for_people_who_have_to_wait() {
+        assert!(is_due(true, SHOWN_AFTER));
+        assert!(!is_due(true, SHOWN_AFTER / 2));
+        assert!(!is_due(false, SHOWN_AFTER * 100));
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_drawn() {
+        let mut progress = Progress::on(false);
+        progress.begin("sign-in", 100, "subscriptions");
+        progress.show(50);
+        assert!(progress.bar.is_hidden());
     }
 }

@@ -62,7 +62,7 @@ pub struct Issued {
     pub refused: u64,
     /// Had to wait, for too many publications were under way.
     pub held: u64,
-    /// Sent, and nobody is there to be told of it.
+    /// Sent, and nobody is there to be told of it; where a sample is followed, of those in it.
     pub unwatched: u64,
     /// Everything sent within the measured time, by kind.
     pub published: Published,
@@ -230,11 +230,9 @@ impl Publisher {
         };
         let version = self.common.versions[user as usize].load(Ordering::Relaxed) + 1;
         let wide = what.is_wide(self.common.composed);
-        let mut watchers = self.common.inside[user as usize].load(Ordering::Relaxed);
-        if wide {
-            watchers += self.common.outside[user as usize].load(Ordering::Relaxed);
-        }
+        let watchers = self.common.watchers(user, wide);
         let mut index = NO_INDEX;
+        // Watchers are counted for those who are followed.
         if watchers != 0 {
             index = PublicationLog::index(self.residents.shard, self.sequence);
             let previous = self.last_index[self.number(user)];
@@ -266,7 +264,8 @@ impl Publisher {
         // This generator alone writes the user's version.
         self.common.versions[user as usize].store(version, Ordering::Relaxed);
         if index == NO_INDEX {
-            self.issued.unwatched += u64::from(measured);
+            // It would have an entry, if anybody were there to be told.
+            self.issued.unwatched += u64::from(measured && self.common.sample.holds(user));
         } else {
             let number = self.number(user);
             self.last_index[number] = index;

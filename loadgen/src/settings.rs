@@ -12,22 +12,12 @@ use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
 use thiserror::Error;
 
 use crate::args::{Cli, Flags, RuntimeName, TargetName, Verb};
-use crate::crew::LOG_RING;
 use crate::host::Host;
-use crate::payload::HEADER_BYTES;
+use crate::memory::{Need, users_that_fit};
 use crate::population::Traits;
-use crate::recorder::PublicationLog;
+use crate::sample::FOLLOWED_MAX;
 use crate::schedule::Mix;
-
-/// What the engine weighs for each subscription, and for each user on each shard: for the estimate only.
-const BYTES_PER_SUBSCRIPTION: f64 = 24.0;
-const BYTES_PER_USER_AND_SHARD: f64 = 400.0;
-/// What the engine weighs for each user whose presence is composed: endpoints, parts, identities.
-const BYTES_PER_COMPOSED_USER: f64 = 2_000.0;
-/// What a document takes beside its content.
-const BYTES_BESIDE_DOCUMENT: f64 = 48.0;
-/// Slots of one shard are numbered with 31 bits.
-const SUBSCRIPTIONS_PER_SHARD_MAX: f64 = 2_000_000_000.0;
+use crate::targets::embedded::limits::{PRESENTITIES_MAX, SUBSCRIPTIONS_MAX};
 
 /// Why a run cannot be.
 #[derive(Debug, Error)]
@@ -54,24 +44,33 @@ pub enum SettingsError {
     },
     /// Not enough memory.
     #[error(
-        "{} users with about {} subscriptions need about {} of memory ({}), but only {} is available: \
-         lower --users, --contacts or --document", users, group(*subscriptions as u64), bytes(*needed), parts, bytes(*available)
+        "{} users with about {} subscriptions need about {} of memory (engine {}, documents {}, generator {}), but only {} is \
+         available: lower --users{}, --contacts or --document",
+        group((*users).into()), group(need.subscriptions as u64), bytes(need.total()), bytes(need.engine),
+        bytes(need.documents), bytes(need.generator), bytes(*available), to_about(*fitting)
     )]
     Memory {
         /// What was asked for.
         users: u32,
-        /// What that comes to.
-        subscriptions: f64,
-        /// The estimate.
-        needed: f64,
-        /// The estimate's parts.
-        parts: String,
+        /// What that would take.
+        need: Need,
         /// What there is.
         available: f64,
+        /// Users that would fit.
+        fitting: Option<u32>,
     },
     /// More subscriptions than the engine can number.
-    #[error("about {} subscriptions a shard: the engine numbers at most {}", group(*.0 as u64), group(SUBSCRIPTIONS_PER_SHARD_MAX as u64))]
+    #[error(
+        "about {} subscriptions a shard: the engine numbers at most {}; lower --users or --contacts, or raise --shards",
+        group(*.0 as u64), group(SUBSCRIPTIONS_MAX)
+    )]
     Subscriptions(f64),
+    /// More presentities than a shard can be the home of.
+    #[error(
+        "about {} presentities a shard: the engine is home to at most {}; lower --users or raise --shards",
+        group(*.0), group(PRESENTITIES_MAX)
+    )]
+    Presentities(u64),
     /// The model's categories are not those of the scheme that it names.
     #[error(
         "the model {model} has the categories {found}; with presence \"lync\" they must be {expected}, in this order: \
@@ -101,6 +100,11 @@ fn group(number: u64) -> String {
 
 fn bytes(number: f64) -> String {
     crate::report::screen::bytes(number)
+}
+
+/// The way out of too little memory, if it leads anywhere.
+fn to_about(fitting: Option<u32>) -> String {
+    fitting.map_or_else(String::new, |users| format!(" (to {})", group(users.into())))
 }
 
 /// What a run is for.
@@ -145,6 +149,8 @@ pub struct Settings {
     pub host: Host,
     /// The command line.
     pub command: String,
+    /// Up to so many subscriptions each is followed; above that, those of a sample of the presentities.
+    pub followed_max: u64,
     json: Option<JsonFile>,
 }
 
@@ -176,7 +182,7 @@ impl Settings {
             return Err(SettingsError::Users { users: traits.users, shards });
         }
         let presence = target_presence(&flags, &model);
-        check_memory(&traits, presence, shards, &host)?;
+        check_size(&traits, presence, shards, &host)?;
         let own_rate = model.publications_per_s(traits.users) * flags.speedup;
         let (duration, slo) = match purpose {
             Purpose::Run => (Duration::from_secs(10), None),
@@ -195,6 +201,7 @@ impl Settings {
             skip_max: flags.skip_max,
             host,
             command,
+            followed_max: FOLLOWED_MAX,
             json,
             mix: mix(presence, &model, &traits),
             presence,
@@ -277,37 +284,22 @@ fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix {
     }
 }
 
-fn check_memory(traits: &Traits, presence: Presence, shards: usize, host: &Host) -> Result<(), SettingsError> {
-    let users = f64::from(traits.users);
-    let contacts = (traits.contacts.mean() * traits.internal_share).clamp(1.0, users - 1.0);
-    let watchers = users * traits.endpoints;
-    let subscriptions = watchers * contacts;
-    if subscriptions / shards as f64 > SUBSCRIPTIONS_PER_SHARD_MAX {
-        return Err(SettingsError::Subscriptions(subscriptions / shards as f64));
+fn check_size(traits: &Traits, presence: Presence, shards: usize, host: &Host) -> Result<(), SettingsError> {
+    let need = Need::of(traits, presence, shards);
+    let of_shard = need.subscriptions / shards as f64;
+    if of_shard > SUBSCRIPTIONS_MAX as f64 {
+        return Err(SettingsError::Subscriptions(of_shard));
     }
-    let user_shards = users * shards as f64;
-    let engine = subscriptions * BYTES_PER_SUBSCRIPTION + user_shards * BYTES_PER_USER_AND_SHARD;
-    // What endpoints published is kept beside what became of it, and every view is a topic of its own.
-    let (records, copies, topics) = match presence {
-        Presence::Plain => (0.0, 1.0, 1.0),
-        Presence::Lync => (users * BYTES_PER_COMPOSED_USER, 2.1, 2.0),
-    };
-    let engine = engine + records + (topics - 1.0) * user_shards * BYTES_PER_USER_AND_SHARD;
-    let documents = copies * users * (traits.document.mean().max(HEADER_BYTES as f64) + BYTES_BESIDE_DOCUMENT);
-    // Seen versions by slot (once more for the calibration), counts of watchers, groups, versions, and the log.
-    let slots = subscriptions + watchers * 12.0;
-    let generator = slots * 8.0
-        + user_shards * 8.0
-        + watchers * 8.0
-        + users * 24.0
-        + PublicationLog::bytes(shards, LOG_RING) as f64;
-    let needed = engine + documents + generator;
+    let at_home = u64::from(traits.users) / shards as u64;
+    if at_home > PRESENTITIES_MAX {
+        return Err(SettingsError::Presentities(at_home));
+    }
     let available = host.memory_available_bytes as f64;
-    if needed > available * 0.95 {
-        let parts = format!("engine {}, documents {}, generator {}", bytes(engine), bytes(documents), bytes(generator));
-        return Err(SettingsError::Memory { users: traits.users, subscriptions, needed, parts, available });
+    if need.fits(available) {
+        return Ok(());
     }
-    Ok(())
+    let fitting = users_that_fit(traits, presence, shards, available);
+    Err(SettingsError::Memory { users: traits.users, need, available, fitting })
 }
 
 #[cfg(test)]
@@ -338,11 +330,31 @@ mod tests {
     }
 
     #[test]
-    fn too_little_memory_is_said_with_the_estimate() {
+    fn too_little_memory_is_said_with_the_estimate_and_the_way_out() {
         let error = resolve("loadgen run --users 10000000", 8 << 30).unwrap_err().to_string();
         assert!(error.contains("need about") && error.contains("8.0 GiB is available"), "{error}");
         assert!(resolve("loadgen run", 256 << 20).is_err());
         assert!(resolve("loadgen run --model plain --users 1000000 --shards 1 --document 32", 6 << 30).is_ok());
+        let billion = "loadgen run --model plain --users 12500000 --contacts 80 --endpoints 1 --shards 1 --document 32";
+        assert!(resolve(billion, 22 << 30).is_ok());
+        let error = resolve(billion, 16 << 30).unwrap_err();
+        let SettingsError::Memory { need, available, fitting, .. } = &error else { panic!("{error}") };
+        assert!(need.total() > *available && need.subscriptions > 999e6, "{error}");
+        let fitting = fitting.unwrap();
+        let said = error.to_string();
+        assert!(said.contains(&format!("lower --users (to {})", group(fitting.into()))), "{said}");
+        let fewer = billion.replace("12500000", &fitting.to_string());
+        assert!(resolve(&fewer, 16 << 30).is_ok(), "the way out leads out");
+    }
+
+    #[test]
+    fn more_than_a_shard_can_number_is_refused_whatever_the_memory() {
+        let refused = |line| resolve(line, 1 << 50).unwrap_err();
+        let error = refused("loadgen run --model plain --users 30000000 --contacts 80 --shards 1");
+        assert!(matches!(error, SettingsError::Subscriptions(_)), "{error}");
+        let error = refused("loadgen run --model plain --users 40000000 --contacts 10 --shards 1");
+        assert!(matches!(error, SettingsError::Presentities(40_000_000)), "{error}");
+        assert!(resolve("loadgen run --model plain --users 40000000 --contacts 10 --shards 2", 1 << 50).is_ok());
     }
 
     #[test]

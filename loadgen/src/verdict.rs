@@ -62,6 +62,11 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
     if checked.faults.sum() != 0 {
         reasons.push(format!("promises were broken: {:?}", checked.faults));
     }
+    if checked.pending != 0 && !findings.sample.is_all() {
+        // Of those who are followed it shows in what they have seen. Of the others this is all there is to see it by.
+        reasons
+            .push(format!("{} turns are owed still, some of them to watchers who are not followed", checked.pending));
+    }
     if !checked.identity_holds() {
         reasons.push(format!(
             "the books do not balance: {} owed, but {} delivered + {} skipped + {} cancelled + {} filtered + {} pending",

@@ -136,6 +136,12 @@ impl PublicationLog {
         }
     }
 
+    /// Users whose newest wide publication it knows.
+    #[must_use]
+    pub fn users(&self) -> usize {
+        self.newest_wide.len()
+    }
+
     /// Bytes that such a log takes.
     #[must_use]
     pub fn bytes(shards: usize, ring: usize) -> u64 {

@@ -1,7 +1,7 @@
 //! What one core's watchers were told: order, truth and latency of every note.
 //!
-//! Lives on a shard's core, inside the frontend's `ready`. For each subscription it keeps the last version seen, four
-//! bytes in an array addressed by the note's slot. Latency is attributed so that conflation cannot flatter: a note of
+//! Lives on a shard's core, inside the frontend's `ready`. For each subscription that is followed (all of them, or a
+//! [`Sample`]) it keeps the last version seen. Of the others it reads the documents and keeps nothing. Latency is attributed so that conflation cannot flatter: a note of
 //! version v is the receipt of v and of every older version that the watcher had not been told yet, each counted from
 //! its own plan.
 //!
@@ -12,6 +12,7 @@ pub mod calibrate;
 mod log;
 mod quantiles;
 mod reading;
+mod seen;
 mod tally;
 
 use std::sync::Arc;
@@ -21,10 +22,13 @@ use fanfare::status::Availability;
 pub use log::{Mark, NO_INDEX, Opening, PublicationLog, Stray, Told};
 pub use quantiles::{Quantiles, Times};
 use reading::{Reader, Reading, Wrong};
+use seen::Seen;
+pub use seen::{Followed, bytes as bytes_of_followed};
 pub use tally::{Faults, Tally};
 
 use crate::payload::Press;
 use crate::presence::{self, Sight};
+use crate::sample::Sample;
 
 /// One note in so many has its whole body compared, not only the header's check word.
 const BODY_CHECK_EVERY: u64 = 1_024;
@@ -49,9 +53,10 @@ pub struct Recorder {
     here: usize,
     log: Arc<PublicationLog>,
     press: Press,
-    /// The last version that each subscription was told, by slot; 0 before its first state.
-    seen: Vec<u32>,
-    /// Watchers of each user on this shard: those who are told everything, and those who are told what is wide.
+    sample: Sample,
+    seen: Seen,
+    /// Watchers of each user on this shard: those who are told everything, and, where presence is composed, those who
+    /// are told what is wide.
     inside: Vec<u32>,
     outside: Vec<u32>,
     latency: Latency,
@@ -91,10 +96,8 @@ impl Latency {
 pub struct Receipt {
     /// When it came.
     pub now_us: u64,
-    /// The subscription's place.
-    pub slot: usize,
-    /// Whose state it is.
-    pub user: u32,
+    /// The subscription: its place, its watcher, and whose state it is.
+    pub of: Followed,
     /// Whether it is the subscription's first state.
     pub first: bool,
     /// What its view shows.
@@ -108,16 +111,18 @@ pub struct Receipt {
 }
 
 impl Recorder {
-    /// A recorder for shard `here`, with room for so many subscriptions.
+    /// A recorder for shard `here`, with room for so many subscriptions, of which it follows a sample.
     #[must_use]
-    pub fn new(here: usize, log: Arc<PublicationLog>, users: u32, subscriptions: usize) -> Self {
+    pub fn new(here: usize, log: Arc<PublicationLog>, users: u32, subscriptions: usize, sample: Sample) -> Self {
+        let followed = sample.share_of(subscriptions as u64) as usize;
         Self {
             here,
+            outside: vec![0; log.users()],
             log,
             press: Press::new(),
-            seen: Vec::with_capacity(subscriptions),
+            sample,
+            seen: Seen::new(sample.is_all(), followed),
             inside: vec![0; users as usize],
-            outside: vec![0; users as usize],
             latency: Latency::default(),
             tally: Tally::default(),
             steps: Vec::new(),
@@ -125,28 +130,40 @@ impl Recorder {
         }
     }
 
-    /// One more watcher here watches the user, with this sight.
+    /// One more watcher here watches the user, with this sight. Nobody asks how many watch who is not followed, and the
+    /// miss that counting them would be is half of what drawing a contact costs.
+    #[inline]
     pub fn watch(&mut self, user: u32, sight: Sight) {
+        if !self.sample.holds(user) {
+            return;
+        }
         let watchers = if sight == Sight::Number { &mut self.outside } else { &mut self.inside };
         watchers[user as usize] += 1;
     }
 
-    /// Watchers here who are told everything, by user.
+    /// Watchers here who are told everything, by user who is followed.
     #[must_use]
     pub fn inside(&self) -> &[u32] {
         &self.inside
     }
 
-    /// Watchers here who are told what is wide, by user.
+    /// Watchers here who are told what is wide, by user who is followed; none where presence is not composed.
     #[must_use]
     pub fn outside(&self) -> &[u32] {
         &self.outside
     }
 
-    /// The version that the subscription was told last.
+    /// Users who are followed and have a watcher here.
     #[must_use]
-    pub fn seen(&self, slot: usize) -> u32 {
-        self.seen.get(slot).copied().unwrap_or(0)
+    pub fn users_watched(&self) -> u64 {
+        let outside = self.outside.iter().copied().chain(std::iter::repeat(0));
+        self.inside.iter().zip(outside).filter(|(inside, outside)| **inside + *outside != 0).count() as u64
+    }
+
+    /// The version that the subscription was told last; 0 before its first state, and if it is not followed.
+    #[must_use]
+    pub fn seen(&self, of: &Followed) -> u32 {
+        self.seen.get(of)
     }
 
     /// The counts so far.
@@ -180,7 +197,7 @@ impl Recorder {
             return;
         }
         let bodies = self.tally.notes.is_multiple_of(BODY_CHECK_EVERY);
-        let mut reader = Reader::new(&self.press, receipt.user, receipt.sight, bodies);
+        let mut reader = Reader::new(&self.press, receipt.of.user, receipt.sight, bodies);
         let (told, faults) = (&mut self.tally.told, &mut self.tally.faults);
         let mut bytes = 0;
         for (category, document) in parts {
@@ -219,6 +236,11 @@ impl Recorder {
     }
 
     fn take(&mut self, receipt: &Receipt, reading: Reading) {
+        if !self.sample.holds(receipt.of.user) {
+            // What it was told is true; what it was told before, nobody remembers.
+            self.tally.firsts += u64::from(receipt.first);
+            return;
+        }
         self.taken.push(Taken { receipt: *receipt, reading });
         if self.taken.len() == BATCH {
             self.settle();
@@ -229,7 +251,7 @@ impl Recorder {
     pub fn settle(&mut self) {
         let taken = std::mem::take(&mut self.taken);
         // These reads do not depend on one another, so the processor has all of them under way at a time.
-        let near = taken.iter().fold(0, |near, note| near ^ self.seen(note.receipt.slot));
+        let near = taken.iter().fold(0, |near, note| near ^ self.seen.get(&note.receipt.of));
         std::hint::black_box(near);
         taken.iter().for_each(|note| self.settle_one(note));
         self.taken = taken;
@@ -238,10 +260,7 @@ impl Recorder {
 
     fn settle_one(&mut self, note: &Taken) {
         let Taken { receipt, reading } = note;
-        if receipt.slot >= self.seen.len() {
-            self.seen.resize(receipt.slot + 1, 0);
-        }
-        let before = self.seen[receipt.slot];
+        let before = self.seen.get(&receipt.of);
         let Some(version) = version_of(reading, before) else {
             self.tally.faults.untrue += 1;
             return;
@@ -257,7 +276,7 @@ impl Recorder {
             }
             return;
         }
-        self.seen[receipt.slot] = version;
+        self.seen.set(&receipt.of, version);
         if before == 0 && receipt.first {
             return;
         }
@@ -293,7 +312,7 @@ impl Recorder {
     /// Counts the receipt of the user's wide publications after version `before` up to `newest`, and tells how many there
     /// were; nothing if some of them were never entered into the log.
     fn count_wide(&mut self, receipt: &Receipt, before: u32, newest: u32) -> Option<u32> {
-        let mut mark = self.log.newest_wide(receipt.user);
+        let mut mark = self.log.newest_wide(receipt.of.user);
         // The watcher has still to be told of those, so their entries are there.
         while mark.version > newest && mark.index != NO_INDEX {
             mark = self.log.previous_wide(mark.index);

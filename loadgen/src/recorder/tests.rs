@@ -5,6 +5,10 @@ use crate::payload::Header;
 use fanfare::presence::rendition::Entry;
 use fanfare::{Rendition, Scheme};
 
+fn of(slot: usize, user: u32) -> Followed {
+    Followed { slot, watcher: slot as u32, user }
+}
+
 struct Rig {
     recorder: Recorder,
     log: Arc<PublicationLog>,
@@ -17,7 +21,7 @@ impl Rig {
     /// One user, 7, with three watchers on one shard in slots 0 to 2, all of which know version 1.
     fn new() -> Self {
         let log = Arc::new(PublicationLog::new(1, 8, 8));
-        let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 3);
+        let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 3, Sample::ALL);
         (0..3).for_each(|_| recorder.watch(7, Sight::Plain));
         let mut rig = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
         let first = rig.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);
@@ -36,7 +40,7 @@ impl Rig {
 
     fn told(&mut self, now_us: u64, slot: usize, first: bool, skipped: Option<u32>, document: &[u8]) {
         let known = Header::read(document).map(|header| header.version);
-        let receipt = Receipt { now_us, slot, user: 7, sight: Sight::Plain, first, known, skipped };
+        let receipt = Receipt { now_us, of: of(slot, 7), sight: Sight::Plain, first, known, skipped };
         self.recorder.note(&receipt, std::iter::once((Category::FIRST, document)));
         self.recorder.settle();
     }
@@ -73,11 +77,10 @@ fn what_must_not_be_is_counted() {
     rig.told(4, 1, false, Some(0), &three);
     rig.told(5, 2, false, None, &three[..40]);
     rig.recorder.note(
-        &Receipt { now_us: 6, slot: 2, user: 6, sight: Sight::Plain, first: false, known: Some(3), skipped: None },
+        &Receipt { now_us: 6, of: of(2, 6), sight: Sight::Plain, first: false, known: Some(3), skipped: None },
         std::iter::once((Category::FIRST, &three[..])),
     );
-    let nothing =
-        Receipt { now_us: 7, slot: 2, user: 7, sight: Sight::Plain, first: false, known: Some(3), skipped: None };
+    let nothing = Receipt { now_us: 7, of: of(2, 7), sight: Sight::Plain, first: false, known: Some(3), skipped: None };
     rig.recorder.note(&nothing, std::iter::empty());
     let expected = Faults { backwards: 1, repeated: 1, untrue: 2, stateless: 1, miscounted: 1, ..Faults::default() };
     assert_eq!(rig.recorder.tally().faults, expected);
@@ -88,10 +91,10 @@ fn the_newest_of_several_parts_counts() {
     let mut rig = Rig::new();
     let (two, three) = (rig.publish(0), rig.publish(0));
     let receipt =
-        Receipt { now_us: 9, slot: 0, user: 7, sight: Sight::Plain, first: false, known: Some(3), skipped: Some(1) };
+        Receipt { now_us: 9, of: of(0, 7), sight: Sight::Plain, first: false, known: Some(3), skipped: Some(1) };
     rig.recorder.note(&receipt, [&three[..], &two[..]].map(|document| (Category::FIRST, document)).into_iter());
     rig.recorder.settle();
-    assert_eq!(rig.recorder.seen(0), 3);
+    assert_eq!(rig.recorder.seen(&of(0, 7)), 3);
     assert_eq!(rig.recorder.tally().faults, Faults::default());
 }
 
@@ -107,7 +110,7 @@ struct Composed {
 impl Composed {
     fn new() -> Self {
         let log = Arc::new(PublicationLog::new(1, 8, 8));
-        let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 2);
+        let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 2, Sample::ALL);
         recorder.watch(7, Sight::Whole);
         recorder.watch(7, Sight::Number);
         log.set_newest_wide(7, Mark { version: 1, index: NO_INDEX });
@@ -131,7 +134,7 @@ impl Composed {
     }
 
     fn told(&mut self, slot: usize, sight: Sight, first: bool, skipped: Option<u32>, part: (Category, &[u8])) {
-        let receipt = Receipt { now_us: 9, slot, user: 7, sight, first, known: None, skipped };
+        let receipt = Receipt { now_us: 9, of: of(slot, 7), sight, first, known: None, skipped };
         self.recorder.note(&receipt, std::iter::once(part));
         self.recorder.settle();
     }
@@ -166,7 +169,7 @@ fn those_outside_are_counted_for_what_is_wide_and_for_nothing_else() {
     run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(5)));
     run.told(0, Sight::Whole, false, Some(0), (Category::FIRST, &whole(5, &five)));
     assert_eq!((run.log.ended(0), run.faults()), (4, Faults::default()));
-    assert_eq!((run.recorder.seen(0), run.recorder.seen(1)), (5, 5));
+    assert_eq!((run.recorder.seen(&of(0, 7)), run.recorder.seen(&of(1, 7))), (5, 5));
     assert_eq!(run.recorder.take_latency().last.quantiles().count, 4);
     run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(5)));
     run.told(1, Sight::Number, false, Some(0), (Category::numbered(1), &note));
@@ -187,5 +190,5 @@ fn who_is_moved_to_another_view_may_be_told_again_but_nothing_older() {
     assert_eq!((run.faults(), run.log.ended(0)), (Faults::default(), 3));
     run.told(0, Sight::Urgent, true, Some(0), (Category::numbered(1), &three));
     assert_eq!(run.faults(), Faults { backwards: 1, ..Faults::default() });
-    assert_eq!(run.recorder.seen(0), 4);
+    assert_eq!(run.recorder.seen(&of(0, 7)), 4);
 }

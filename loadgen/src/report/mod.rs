@@ -22,6 +22,7 @@ use crate::crew::{Checked, SignIn};
 use crate::plan::PointResult;
 use crate::population::Totals;
 use crate::recorder::calibrate::RecorderCost;
+use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
 use crate::traffic::Traffic;
 use crate::verdict::{self, LimitedBy, Shares};
@@ -42,6 +43,12 @@ pub struct Findings {
     pub search: Option<Search>,
     /// The final check.
     pub checked: Checked,
+    /// Whose watchers were followed.
+    pub sample: Sample,
+    /// How many presentities those are.
+    pub checked_presentities: u64,
+    /// Subscriptions that a core of the engine's took a second.
+    pub subscribed_per_s: f64,
     /// What the recorder costs.
     pub recorder: RecorderCost,
     /// The phases.
@@ -159,6 +166,11 @@ impl Report {
                 pending: checked.pending,
                 balanced: checked.identity_holds(),
                 compared: checked.compared,
+                checked_presentities: findings.checked_presentities,
+                checked_presentities_share: round(
+                    findings.checked_presentities as f64 / f64::from(settings.traits.users),
+                    6,
+                ),
             },
             faults: checked.faults,
             phases: findings.phases,
@@ -215,6 +227,8 @@ fn cost(findings: &Findings) -> Cost {
     let subscriptions = findings.sign_in.subscriptions.max(1) as f64;
     let memory = Cost {
         engine_bytes: checked.engine_bytes,
+        engine_gib: round(checked.engine_bytes as f64 / (1u64 << 30) as f64, 3),
+        subscribed_per_s: round(findings.subscribed_per_s, 0),
         document_bytes: checked.document_bytes,
         bytes_per_subscription: round(checked.engine_bytes as f64 / subscriptions, 2),
         bytes_per_subscription_without_documents: round(

@@ -138,6 +138,8 @@ pub struct Cost {
     pub cpu_ns_per_notification: f64,
     pub recorder_ns_per_notification: f64,
     pub engine_bytes: u64,
+    pub engine_gib: f64,
+    pub subscribed_per_s: f64,
     pub document_bytes: u64,
     pub bytes_per_subscription: f64,
     pub bytes_per_subscription_without_documents: f64,
@@ -159,6 +161,8 @@ pub struct Books {
     pub pending: u64,
     pub balanced: bool,
     pub compared: u64,
+    pub checked_presentities: u64,
+    pub checked_presentities_share: f64,
 }
 
 #[derive(Debug, Serialize)]

@@ -90,6 +90,9 @@ fn phases(page: &mut String, report: &Report) -> std::fmt::Result {
         let mut says = String::new();
         if let (Some(whole), Some(engine)) = (figure("subscriptions_per_s"), figure("subscriptions_per_s_engine")) {
             write!(says, "{} subscriptions/s, {} by the engine alone", count(whole), count(engine))?;
+            if let Some(engine_ns) = figure("engine_ns_per_subscription") {
+                sign_in(&mut says, whole, engine_ns, figure)?;
+            }
         } else if let (Some(sent), Some(last)) = (figure("sent_per_s"), figure("last_p99_us")) {
             let notified = figure("notified_per_s").unwrap_or(0.0);
             let skipped = 100.0 * figure("skipped_share").unwrap_or(0.0);
@@ -108,6 +111,29 @@ fn phases(page: &mut String, report: &Report) -> std::fmt::Result {
             write!(says, "{note:.0} ns a note, {:.0} ns a reading of the clock", figure("reading_ns").unwrap_or(0.0))?;
         }
         writeln!(page, "  {:<20} {:>7.2} s  {says}", phase.name, phase.seconds)?;
+    }
+    Ok(())
+}
+
+/// Where the sign-in's time went, now that the recorder's cost is known.
+fn sign_in(says: &mut String, whole: f64, engine_ns: f64, figure: impl Fn(&str) -> Option<f64>) -> std::fmt::Result {
+    let ns = |name: &str| figure(&format!("{name}_ns_per_subscription")).unwrap_or(0.0);
+    // Measured on the wall, and shown as what it took on a core.
+    let on_cpu = figure("on_cpu_share").unwrap_or(1.0);
+    says.clear();
+    write!(
+        says,
+        "{} subscriptions/s; the engine alone {} a core and second, {engine_ns:.0} ns each ({:.0} to subscribe, {:.0} until the \
+         first state is told); the rig {:.0} to draw, {:.0} to record",
+        count(whole),
+        count(1e9 / engine_ns),
+        on_cpu * ns("subscribe"),
+        ns("first_state"),
+        on_cpu * ns("draw"),
+        ns("recorder")
+    )?;
+    if on_cpu < 0.98 {
+        write!(says, "; others had the cores for {:.0} %", 100.0 * (1.0 - on_cpu))?;
     }
     Ok(())
 }
@@ -225,6 +251,15 @@ fn truth(page: &mut String, report: &Report) -> std::fmt::Result {
         grouped(report.notifications.lost),
         grouped(books.compared)
     )?;
+    if books.checked_presentities_share < 1.0 {
+        writeln!(
+            page,
+            "  followed       {} presentities of {}, drawn from the seed ({:.2} %): latency, order and lost are theirs",
+            grouped(books.checked_presentities),
+            grouped(report.config.users.into()),
+            100.0 * books.checked_presentities_share
+        )?;
+    }
     writeln!(
         page,
         "  books          {} owed {} {} delivered + {} skipped + {} cancelled + {} pending",

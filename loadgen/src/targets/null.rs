@@ -18,7 +18,7 @@ use crate::population::Scratch;
 use crate::presence::Sight;
 use crate::publisher::{Outgoing, Publisher, Sent};
 use crate::recorder::calibrate::Shape;
-use crate::recorder::{Receipt, Recorder, calibrate};
+use crate::recorder::{Followed, Receipt, Recorder, calibrate};
 use crate::rig::Rig;
 use crate::schedule::What;
 
@@ -114,9 +114,10 @@ impl Teller {
     fn new(seat: Seat, sizes: Sizes) -> Self {
         let common = Arc::clone(&seat.common);
         let slots = sizes.subscriptions as usize;
+        let sample = common.sample;
         Self {
             publisher: Publisher::new(&common, seat.shard),
-            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots),
+            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots, sample),
             rig: Rig::default(),
             crowd: Crowd::default(),
             point: None,
@@ -175,6 +176,7 @@ impl Teller {
                     watchers: (self.sizes.subscriptions / u64::from(self.sizes.users)) as u32,
                     outside_share: None,
                     document_bytes: self.sizes.document_bytes as usize,
+                    sample: self.seat.common.sample,
                 });
                 self.seat.answer(Answer::Calibrated(cost));
             }
@@ -236,7 +238,7 @@ impl Teller {
         let subscriptions = self.crowd.slots.len() as u64;
         let engine_ns = common.clock.nanos() - begin_ns - generator_ns;
         let watchers = self.sizes.watchers / common.shards as u64;
-        SignIn { watchers, subscriptions, generator_ns, engine_ns, cut: common.is_cut() }
+        SignIn { watchers, subscriptions, generator_ns, engine_ns, cut: common.is_cut(), ..SignIn::default() }
     }
 
     /// All subscriptions to this thread's users: the user's number here, and the subscription's number among all.
@@ -262,10 +264,15 @@ impl Teller {
         let residents = self.publisher.residents();
         let mut checked = Checked::default();
         for number in 0..residents.count() {
-            let newest = common.versions[residents.user(number) as usize].load(Ordering::Relaxed);
+            let user = residents.user(number);
+            if !common.sample.holds(user) {
+                continue;
+            }
+            let newest = common.versions[user as usize].load(Ordering::Relaxed);
             for &slot in self.crowd.of(number as usize) {
+                let of = Followed { slot: slot as usize, watcher: slot, user };
                 checked.compared += 1;
-                checked.lost += u64::from(self.recorder.seen(slot as usize) != newest);
+                checked.lost += u64::from(self.recorder.seen(&of) != newest);
             }
         }
         let tally = self.recorder.tally();
@@ -292,8 +299,8 @@ fn tell(recorder: &mut Recorder, common: &Common, crowd: &[u32], outgoing: &Outg
         recorder.clock_read();
         let receipt = Receipt {
             now_us,
-            slot: slot as usize,
-            user: outgoing.user,
+            // Each subscription is a watcher of its own: nobody asks who of them are the same person.
+            of: Followed { slot: slot as usize, watcher: slot, user: outgoing.user },
             sight: Sight::Plain,
             first,
             known: Some(outgoing.version),

@@ -17,7 +17,7 @@ use crate::population::Scratch;
 use crate::presence::Sight;
 use crate::publisher::{Publisher, Sent};
 use crate::recorder::calibrate::Shape;
-use crate::recorder::{Receipt, Recorder, calibrate};
+use crate::recorder::{Followed, Receipt, Recorder, calibrate};
 use crate::rig::Rig;
 use crate::targets::Sizes;
 
@@ -58,13 +58,16 @@ impl Generator {
         let common = Arc::clone(&seat.common);
         // Slots come in runs of 16, so a group wastes half a run in the mean.
         let slots = (sizes.subscriptions + sizes.watchers * 12) / common.shards as u64;
+        let watchers = sizes.watchers / common.shards as u64;
+        let watchers = watchers + if common.shards == 1 { 0 } else { watchers / 64 + 64 };
         Self {
             task: Task::Idle,
-            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots as usize),
+            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots as usize, common.sample),
             publisher: Publisher::new(&common, seat.shard),
             rig: Rig::default(),
             requests: Requests::new(Arc::clone(&common)),
-            groups: Vec::new(),
+            // Exactly as many as will come, and a little for chance: to grow would be to hold them twice for a moment.
+            groups: Vec::with_capacity(watchers as usize),
             signed_in: 0,
             scratch: Scratch::default(),
             sizes: *sizes,
@@ -75,14 +78,14 @@ impl Generator {
     fn begin(&mut self, order: Order) -> Task {
         match order {
             Order::Build => Task::Build { next: 0 },
-            Order::SignIn => Task::SignIn(SigningIn::default()),
+            Order::SignIn => Task::SignIn(SigningIn::begin(&self.recorder)),
             Order::Point(order) => {
                 self.requests.begin_point();
                 self.rig.take();
                 let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
                 Task::Point(Box::new(point))
             }
-            Order::Check => Task::Check(Checking::begin(self.signed_in)),
+            Order::Check => Task::Check(Checking::begin(self.signed_in, self.seat.common.clock.now().as_micros())),
             Order::Calibrate => {
                 let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
                 let watchers = slots / u64::from(self.sizes.users);
@@ -91,6 +94,7 @@ impl Generator {
                     watchers: watchers as u32,
                     outside_share: self.sizes.composed.then_some(self.sizes.outside_share),
                     document_bytes: self.sizes.document_bytes as usize,
+                    sample: self.seat.common.sample,
                 });
                 self.seat.answer(Answer::Calibrated(cost));
                 Task::Idle
@@ -153,6 +157,7 @@ impl Generator {
                     }
                 }
             }
+            Task::Check(task) if task.waits(shard, &self.seat.common, now_us) => later,
             Task::Check(task) => {
                 let residents = *self.publisher.residents();
                 let (recorder, groups) = (&self.recorder, &self.groups);
@@ -249,8 +254,7 @@ impl Frontend for Generator {
             };
             let receipt = Receipt {
                 now_us,
-                slot: note.slot.index(),
-                user,
+                of: Followed { slot: note.slot.index(), watcher: note.watcher_token as u32, user },
                 sight,
                 first: note.first,
                 known,

@@ -4,13 +4,14 @@
 mod check;
 mod editor;
 mod generator;
+pub mod limits;
 mod requests;
 mod sign_in;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use fanfare::{Core, Cpus, Engine, Limits, Runtime, RuntimeKind, StartError, bind_this_thread};
+use fanfare::{Core, Cpus, Engine, Runtime, RuntimeKind, StartError, bind_this_thread};
 
 use super::{LoopTimes, Sizes, Target, TargetError};
 use crate::args::RuntimeName;
@@ -37,7 +38,7 @@ impl Embedded {
             let seat = seats.lock().unwrap_or_else(PoisonError::into_inner)[core.index.index()].take();
             Generator::new(seat.expect("the engine makes one frontend for each shard"), &sizes)
         });
-        let builder = Engine::builder().limits(limits(&sizes)).epoch(1).seed(sizes.seed).pin(true);
+        let builder = Engine::builder().limits(limits::of(&sizes, shards)).epoch(1).seed(sizes.seed).pin(true);
         let builder = if sizes.composed { builder.scheme(presence::scheme()) } else { builder };
         let builder = match sizes.runtime {
             RuntimeName::Auto => builder.shards(shards).runtime(Runtime::Auto),
@@ -95,20 +96,5 @@ impl Target for Embedded {
             let _ = host.join();
         }
         ended.map_err(|error| TargetError { what: "did not stop well", reason: error.to_string() })
-    }
-}
-
-/// The defaults carry a pool of a million users; larger populations and documents raise what they need.
-fn limits(sizes: &Sizes) -> Limits {
-    let least = Limits::default();
-    let at_least = |limit: u32, wanted: u64| u32::try_from(wanted).unwrap_or(u32::MAX >> 1).max(limit);
-    Limits {
-        watchers: at_least(least.watchers, sizes.watchers),
-        groups: at_least(least.groups, sizes.watchers),
-        subscriptions: at_least(least.subscriptions, sizes.subscriptions + sizes.watchers * 16),
-        // Colleagues, workgroup and those outside: three views of each user, if presence is composed.
-        topics: at_least(least.topics, u64::from(sizes.users) * if sizes.composed { 3 } else { 1 }),
-        document_bytes: sizes.document_bytes_max.max(least.document_bytes),
-        ..least
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use fanfare::{Categories, GroupId, Network, Shard, View};
 
 use crate::crew::{Common, SignIn};
+use crate::host::ThreadTimes;
 use crate::population::Scratch;
 use crate::presence::{self, Sight};
 use crate::recorder::Recorder;
@@ -19,14 +20,27 @@ const CONTACTS_PER_POLL: u64 = 320;
 const TIMED_EVERY: u32 = 16;
 
 /// A sign-in under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SigningIn {
     next: u32,
     done: SignIn,
     counted: bool,
+    thread_before: ThreadTimes,
+    readings_before: u64,
 }
 
 impl SigningIn {
+    /// A sign-in of everybody. Called on the shard's own thread.
+    pub(super) fn begin(recorder: &Recorder) -> Self {
+        Self {
+            next: 0,
+            done: SignIn::default(),
+            counted: false,
+            thread_before: ThreadTimes::of_this_thread(),
+            readings_before: recorder.tally().readings,
+        }
+    }
+
     /// Signs some users in. Tells whether there was anything to do.
     ///
     /// # Errors
@@ -59,7 +73,8 @@ impl SigningIn {
             let who = common.composed.then(|| Arc::new(presence::identity(user, network)));
             let drawn_ns = if timed { common.clock.nanos() } else { 0 };
             for _ in 0..person.endpoints {
-                let watcher = shard.open_watcher(user.into())?;
+                // Its number here comes back with every note.
+                let watcher = shard.open_watcher(groups.len() as u64)?;
                 let (token, all) = (user.into(), Categories::ALL);
                 let group = match &who {
                     None => shard.open_group(watcher, token, all)?,
@@ -107,7 +122,12 @@ impl SigningIn {
                 all.fetch_add(*here, Ordering::Relaxed);
             }
         }
-        (recorder.tally().firsts >= self.done.subscriptions).then_some(self.done)
+        let tally = recorder.tally();
+        if tally.firsts < self.done.subscriptions {
+            return None;
+        }
+        let thread = ThreadTimes::of_this_thread().since(&self.thread_before);
+        Some(SignIn { thread, readings: tally.readings - self.readings_before, ..self.done })
     }
 }
 
