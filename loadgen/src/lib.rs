@@ -16,6 +16,7 @@
 //! | [`sample`] | whose watchers are followed, where there are too many for all |
 //! | [`memory`] | what a run takes of it, reckoned before anything is built |
 //! | [`recorder`] | order, truth and latency of every note |
+//! | [`sign_in`] | where the time of the sign-in storm went |
 //! | [`traffic`] | what went in and out, by kind |
 //! | [`rig`] | the machine's own hiccups |
 //! | [`crew`] | orders and answers between the main thread and the generators |
@@ -45,6 +46,7 @@ pub mod rig;
 pub mod sample;
 pub mod schedule;
 pub mod settings;
+pub mod sign_in;
 pub mod targets;
 pub mod traffic;
 pub mod verdict;

@@ -23,6 +23,7 @@ use crate::recorder::{Faults, Latency, Quantiles, Times};
 use crate::report::{Findings, Phase};
 use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
+use crate::sign_in::Division;
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
 use crate::traffic::Traffic;
 
@@ -211,7 +212,7 @@ impl<'a> Session<'a> {
         }
         let checked = self.check()?;
         let recorder = self.calibrate()?;
-        let subscribed_per_s = self.divide_sign_in(&sign_in, &recorder);
+        let storm = self.divide_sign_in(&sign_in, &recorder);
         let sample = self.crew.common().sample;
         let (runtime, runtime_why) = self.target.runtime();
         Ok(Findings {
@@ -222,7 +223,7 @@ impl<'a> Session<'a> {
             checked,
             sample,
             checked_presentities: sample.count(self.settings.traits.users),
-            subscribed_per_s,
+            storm,
             recorder,
             phases: std::mem::take(&mut self.phases),
             runtime,
@@ -286,26 +287,14 @@ impl<'a> Session<'a> {
         Ok(sum)
     }
 
-    /// Divides the sign-in's time on the shards' cores among the engine and the rig, now that the recorder's cost is known,
-    /// and tells how many subscriptions a second one core of the engine's takes, the telling of first states included.
-    fn divide_sign_in(&mut self, sign_in: &SignIn, cost: &RecorderCost) -> f64 {
-        let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == SIGN_IN) else { return 0.0 };
-        let all_ns = phase.seconds * 1e9 * self.settings.shards as f64;
-        let on_cpu = sign_in.thread.on_cpu_share();
-        let subscriptions = sign_in.subscriptions.max(1) as f64;
-        let recorder_ns = subscriptions * cost.first_ns + sign_in.readings as f64 * cost.reading_ns;
-        // What was measured on the wall, without the share of it in which somebody else had the core; the recorder's cost
-        // is a median, and so without it already.
-        let engine_ns = ((all_ns - sign_in.generator_ns as f64) * on_cpu - recorder_ns).max(subscriptions);
-        let subscribe_ns = sign_in.engine_ns as f64 * on_cpu;
-        phase.figures.extend([
-            ("recorder_ns_per_subscription", recorder_ns / subscriptions),
-            ("engine_ns_per_subscription", engine_ns / subscriptions),
-            // What is left of it when the calls that subscribe are taken off: joins, first documents, the drain.
-            ("first_state_ns_per_subscription", (engine_ns - subscribe_ns).max(0.0) / subscriptions),
-            ("on_cpu_share", on_cpu),
-        ]);
-        subscriptions * 1e9 / engine_ns
+    /// Divides the sign-in's time, now that the recorder's cost is known.
+    fn divide_sign_in(&mut self, sign_in: &SignIn, cost: &RecorderCost) -> Division {
+        let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == SIGN_IN) else {
+            return Division::default();
+        };
+        let division = Division::of(sign_in, phase.seconds, self.settings.shards, cost);
+        phase.figures.extend(division.figures());
+        division
     }
 
     /// One point of a measurement.

@@ -102,7 +102,7 @@ impl PairTable {
     /// Where the pair is, or where it would go.
     fn find(&self, watcher: u32, user: u32) -> Result<usize, usize> {
         let hash = mix(u64::from(watcher) << 32 | u64::from(user)) >> 32;
-        let mut at = (hash * self.entries.len() as u64 >> 32) as usize;
+        let mut at = ((hash * self.entries.len() as u64) >> 32) as usize;
         loop {
             let entry = &self.entries[at];
             if entry.version == 0 {

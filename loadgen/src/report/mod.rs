@@ -24,6 +24,7 @@ use crate::population::Totals;
 use crate::recorder::calibrate::RecorderCost;
 use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
+use crate::sign_in::Division;
 use crate::traffic::Traffic;
 use crate::verdict::{self, LimitedBy, Shares};
 
@@ -47,8 +48,8 @@ pub struct Findings {
     pub sample: Sample,
     /// How many presentities those are.
     pub checked_presentities: u64,
-    /// Subscriptions that a core of the engine's took a second.
-    pub subscribed_per_s: f64,
+    /// Where the time of the sign-in storm went.
+    pub storm: Division,
     /// What the recorder costs.
     pub recorder: RecorderCost,
     /// The phases.
@@ -228,7 +229,7 @@ fn cost(findings: &Findings) -> Cost {
     let memory = Cost {
         engine_bytes: checked.engine_bytes,
         engine_gib: round(checked.engine_bytes as f64 / (1u64 << 30) as f64, 3),
-        subscribed_per_s: round(findings.subscribed_per_s, 0),
+        subscribed_per_s: round(findings.storm.subscribed_per_s(), 0),
         document_bytes: checked.document_bytes,
         bytes_per_subscription: round(checked.engine_bytes as f64 / subscriptions, 2),
         bytes_per_subscription_without_documents: round(
