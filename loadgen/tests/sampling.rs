@@ -1,19 +1,24 @@
 //! Runs too large to follow every subscription follow a seeded part, and what is not followed is still accounted for.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use fanfare::Category;
-use fanfare_loadgen::args::Cli;
+use fanfare_loadgen::args::{Cli, RuntimeName};
+use fanfare_loadgen::crew::{Answer, Checked, Crew, CrewPlan, Order};
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::payload::{Header, Press};
 use fanfare_loadgen::plan;
+use fanfare_loadgen::population::{Population, Scratch, Traits};
 use fanfare_loadgen::presence::Sight;
 use fanfare_loadgen::recorder::{Followed, NO_INDEX, Opening, PublicationLog, Receipt, Recorder};
 use fanfare_loadgen::report::{Report, json, screen};
 use fanfare_loadgen::sample::{ONE_IN, Sample};
+use fanfare_loadgen::schedule::Mix;
 use fanfare_loadgen::settings::Settings;
+use fanfare_loadgen::targets::{self, Sizes};
+use fanfare_tuning::users::Spread;
 
 /// A run of this line that can follow so many subscriptions.
 fn run(line: &str, followed_max: u64) -> (Report, String) {
@@ -73,6 +78,75 @@ fn composed_presence_can_be_sampled_and_so_can_the_null_target() {
         assert!(report.passed(), "{line}: {page}");
         assert!(report.books.compared > 0 && report.books.checked_presentities < 100, "{line}: {page}");
     }
+}
+
+/// What the check at the end finds when two users have published a version that nobody was told: one of those whom
+/// `sample` holds or would hold, and one whom it does not. Tells what was lost, and the watchers of the two.
+fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
+    let (users, contacts) = (1_000, 12);
+    let population = Population::new(Traits {
+        users,
+        endpoints: 1.5,
+        contacts: Spread::Constant { value: f64::from(contacts) },
+        internal_share: 1.0,
+        document: Spread::Constant { value: 32.0 },
+        watchers: [1.0, 0.0],
+        seed: 3,
+    });
+    let totals = population.totals();
+    let lost = [true, false].map(|held| (0..users).find(|&user| drawn_by.holds(user) == held).unwrap());
+    let sizes = Sizes {
+        subscriptions: totals.subscriptions,
+        watchers: totals.watchers,
+        document_bytes_max: 32,
+        document_bytes: 32,
+        users,
+        seed: 3,
+        composed: false,
+        outside_share: 0.0,
+        runtime: RuntimeName::Thread,
+    };
+    let mut watchers = [0, 0];
+    let mut scratch = Scratch::default();
+    for user in 0..users {
+        let person = population.draw(user, &mut scratch);
+        for (count, &lost) in watchers.iter_mut().zip(&lost) {
+            *count += u64::from(person.endpoints) * u64::from(scratch.contains(user, lost));
+        }
+    }
+    let (crew, seats) = Crew::assemble(CrewPlan {
+        population,
+        shards: 1,
+        batch: 100,
+        mix: Mix { categories: vec![1.0], ..Mix::default() },
+        composed: false,
+        sample,
+        subscriptions: totals.subscriptions,
+        cut: Arc::new(AtomicBool::new(false)),
+    });
+    let target = targets::start_embedded(seats, &sizes).unwrap();
+    crew.ask("build", |_| Order::Build, |_| {}).unwrap();
+    crew.ask("sign-in", |_| Order::SignIn, |_| {}).unwrap();
+    for user in lost {
+        crew.common().versions[user as usize].store(2, Ordering::Relaxed);
+    }
+    let answers = crew.ask("check", |_| Order::Check, |_| {}).unwrap();
+    target.stop().unwrap();
+    let Some(Answer::Checked(checked)) = answers.into_iter().next() else { panic!("a check") };
+    (*checked, watchers)
+}
+
+#[test]
+fn the_check_finds_what_those_who_are_followed_have_lost() {
+    let sample = Sample::one_in(8, 3);
+    let (checked, [of_followed, of_other]) = check_after_a_loss(sample, sample);
+    assert!(of_followed > 0 && of_other > 0);
+    assert_eq!(checked.lost, of_followed);
+    assert!(checked.compared.abs_diff(18_000 / 8) < 700, "{}", checked.compared);
+    assert!(checked.identity_holds() && checked.owed == checked.delivered, "{checked:?}");
+    let (checked, [of_followed, of_other]) = check_after_a_loss(Sample::ALL, sample);
+    assert_eq!(checked.lost, of_followed + of_other);
+    assert_eq!(checked.compared, checked.delivered);
 }
 
 /// Everybody is told a second version but one watcher of a followed presentity, and one of somebody who is not followed.
