@@ -17,6 +17,7 @@ pub enum Shape {
 #[derive(Clone, Copy, Debug)]
 pub struct Graph {
     users: u64,
+    presentities: u64,
     contacts: u64,
     shape: Shape,
 }
@@ -25,7 +26,7 @@ impl Graph {
     /// So many users; the contacts are no more than there are users.
     #[must_use]
     pub fn new(users: u64, contacts: u64, shape: Shape) -> Self {
-        Self { users, contacts: contacts.min(users), shape }
+        Self { users, presentities: users, contacts: contacts.min(users), shape }
     }
 
     /// With 80 contacts each, all presentities equally popular.
@@ -34,10 +35,44 @@ impl Graph {
         Self::new(users, 80, Shape::Uniform)
     }
 
-    /// Users, who are presentities too, numbered from 0.
+    /// With 80 contacts each, a few presentities far more popular than most.
+    #[must_use]
+    pub fn power_law(users: u64) -> Self {
+        Self::new(users, 80, Shape::PowerLaw)
+    }
+
+    /// So many users who all watch one presentity, number 0, and nobody else.
+    #[must_use]
+    pub fn hot(users: u64) -> Self {
+        Self { presentities: 1, ..Self::new(users, 1, Shape::Uniform) }
+    }
+
+    /// What it is called in the names of benchmarks.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self.shape {
+            _ if self.presentities == 1 => "hot",
+            Shape::Uniform => "uniform",
+            Shape::PowerLaw => "power_law",
+        }
+    }
+
+    /// Users, numbered from 0.
     #[must_use]
     pub fn users(&self) -> u64 {
         self.users
+    }
+
+    /// How many are watched, numbered from 0: all users, unless the graph is a hot one.
+    #[must_use]
+    pub fn presentities(&self) -> u64 {
+        self.presentities
+    }
+
+    /// Watchers of a presentity in the mean.
+    #[must_use]
+    pub fn watchers_mean(&self) -> u64 {
+        self.subscriptions() / self.presentities.max(1)
     }
 
     /// Contacts of each user.
@@ -54,13 +89,13 @@ impl Graph {
 
     /// A user's contacts, all different, in an order of the user's own.
     pub fn contacts_of(&self, user: u64) -> impl Iterator<Item = u64> + use<> {
-        let Self { users, contacts, shape } = *self;
+        let Self { presentities, contacts, shape, .. } = *self;
         let mut state = mixed(user);
         let first = state % contacts.max(1);
         (0..contacts).map(move |nth| {
             state = mixed(state.wrapping_add(nth));
             let stratum = (first + nth) % contacts;
-            let (from, to) = (stratum * users / contacts, (stratum + 1) * users / contacts);
+            let (from, to) = (stratum * presentities / contacts, (stratum + 1) * presentities / contacts);
             // Bits of a double's fraction: exact, and below one.
             let fraction = (state >> 11) as f64 / (1u64 << 53) as f64;
             let place = match shape {
@@ -96,6 +131,13 @@ mod tests {
                 assert!(contacts.iter().all(|&contact| contact < users));
             }
         }
+    }
+
+    #[test]
+    fn everybody_watches_the_one_presentity_of_a_hot_graph() {
+        let graph = Graph::hot(100);
+        assert!((0..100).all(|user| graph.contacts_of(user).eq([0])));
+        assert_eq!((graph.subscriptions(), graph.watchers_mean(), graph.name()), (100, 100, "hot"));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use crossbeam_queue::ArrayQueue;
 use fanfare::mesh::ring::ring;
 
@@ -13,7 +13,13 @@ type Load = [u64; 9];
 
 const BATCH: u64 = 64;
 
-fn pass_64(c: &mut Criterion) {
+/// What a receiver has to find: the first word of every message.
+fn checked(sum: u64) -> u64 {
+    assert_eq!(sum, BATCH * (BATCH - 1) / 2, "each message came once");
+    sum
+}
+
+pub(crate) fn pass_64(c: &mut Criterion) {
     let mut group = c.benchmark_group("link");
     group.throughput(Throughput::Elements(BATCH));
 
@@ -26,7 +32,7 @@ fn pass_64(c: &mut Criterion) {
                 Some([left; 9])
             });
             let incoming = receiver.incoming().expect("the batch is there");
-            incoming.fold(0, |sum, load: Load| sum + black_box(load)[0])
+            checked(incoming.fold(0, |sum, load: Load| sum + black_box(load)[0]))
         });
     });
 
@@ -36,7 +42,8 @@ fn pass_64(c: &mut Criterion) {
             for left in 0..BATCH {
                 sender.push([left; 9]).expect("room");
             }
-            std::iter::from_fn(|| receiver.pop().ok()).fold(0, |sum, load: Load| sum + black_box(load)[0])
+            let incoming = std::iter::from_fn(|| receiver.pop().ok());
+            checked(incoming.fold(0, |sum, load: Load| sum + black_box(load)[0]))
         });
     });
 
@@ -46,7 +53,7 @@ fn pass_64(c: &mut Criterion) {
             for left in 0..BATCH {
                 queue.push([left; 9]).expect("room");
             }
-            std::iter::from_fn(|| queue.pop()).fold(0, |sum, load: Load| sum + black_box(load)[0])
+            checked(std::iter::from_fn(|| queue.pop()).fold(0, |sum, load: Load| sum + black_box(load)[0]))
         });
     });
 
@@ -56,11 +63,8 @@ fn pass_64(c: &mut Criterion) {
             for left in 0..BATCH {
                 sender.try_send([left; 9]).expect("room");
             }
-            receiver.try_iter().fold(0, |sum, load: Load| sum + black_box(load)[0])
+            checked(receiver.try_iter().fold(0, |sum, load: Load| sum + black_box(load)[0]))
         });
     });
     group.finish();
 }
-
-criterion_group!(benches, pass_64);
-criterion_main!(benches);

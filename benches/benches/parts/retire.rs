@@ -5,7 +5,7 @@
 
 use std::thread;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use fanfare::mesh::ring::{Receiver, Sender, ring};
 use triomphe::ThinArc;
 
@@ -13,13 +13,14 @@ type Document = ThinArc<u32, u8>;
 
 const DOCUMENTS: u64 = 4_096;
 
+/// Makes documents that begin with a number, from the last down to 0.
 fn made(sender: &mut Sender<Document>, mut take_back: impl FnMut()) {
     let body = [7u8; 200];
     let mut left = DOCUMENTS;
     while left > 0 {
         sender.flush(|| {
             left = left.checked_sub(1)?;
-            Some(Document::from_header_and_slice(0, &body))
+            Some(Document::from_header_and_slice(left as u32, &body))
         });
         take_back();
     }
@@ -27,16 +28,19 @@ fn made(sender: &mut Sender<Document>, mut take_back: impl FnMut()) {
 
 fn held(receiver: &mut Receiver<Document>, mut let_go: impl FnMut(Document)) {
     let mut left = DOCUMENTS;
+    let mut sum = 0;
     while left > 0 {
         for document in receiver.incoming().into_iter().flatten() {
             left -= 1;
+            sum += u64::from(document.header.header);
             let_go(document);
         }
         std::hint::spin_loop();
     }
+    assert_eq!(sum, DOCUMENTS * (DOCUMENTS - 1) / 2, "each document came once");
 }
 
-fn retire(c: &mut Criterion) {
+pub(crate) fn retire(c: &mut Criterion) {
     let mut group = c.benchmark_group("retire");
     group.throughput(Throughput::Elements(DOCUMENTS));
     group.sample_size(20);
@@ -69,6 +73,3 @@ fn retire(c: &mut Criterion) {
     });
     group.finish();
 }
-
-criterion_group!(benches, retire);
-criterion_main!(benches);
