@@ -37,7 +37,7 @@ impl Question for Churn {
                 let old: Vec<_> = graph.contacts_of(user).take(CONTACTS).collect();
                 // The neighbours: about as popular, and for the most part not among the contacts.
                 let new = old.iter().map(|contact| (contact + 1) % graph.presentities()).collect();
-                if round % 2 == 0 { (user, old, new) } else { (user, new, old) }
+                if round.is_multiple_of(2) { (user, old, new) } else { (user, new, old) }
             })
             .collect();
         watch.time(|| {

@@ -37,17 +37,24 @@ pub struct Constants {
     /// A topic on one more shard: its record, its entry in the table, half a run of subscribers, its reader at home. The
     /// difference between `costs 80 2 10 20000` and `costs 80 1 10 20000`, divided by the topics that it is made of.
     pub topic_bytes: Constant,
-    /// One mark and one note, on the watcher's core: the slope of `costs CONTACTS 1` over contacts.
+    /// One mark and one note, on the watcher's core: what `costs 80 1` takes more than `costs 10 1`, by 70.
     pub notification_ns: Constant,
-    /// One update: made at the home, taken in by one topic, its walk begun, its old document handed back. The slope of
-    /// `costs 80 SHARDS` over updates.
+    /// One update: made at the home, sent, taken in by one topic, its walk begun, its old document handed back. The slope
+    /// of `costs 80 SHARDS` over updates. One core's caches serve all shards there, so it is more than it is on cores of
+    /// their own.
     pub update_ns: Constant,
     /// What is done once for each publication at its home and at its publisher's: request, new state, answer. What is
-    /// left of `costs CONTACTS 1` when notifications and the update are taken off.
+    /// left of `costs 10 1` when notifications and the update are taken off; no less than 0.
     pub publication_ns: Constant,
     /// What a message costs sender and receiver together because it goes to another core: its line and its document's
     /// travel. `cargo bench -p fanfare-benches -- retire`: a document there and its way home are two.
     pub message_ns: Constant,
+    /// Instructions of one mark and one note, as `notification_ns`, counted by callgrind.
+    pub notification_instructions: Constant,
+    /// Instructions of one update, as `update_ns`. No cache is in them, so they are the least that it can cost.
+    pub update_instructions: Constant,
+    /// Instructions of a publication, as `publication_ns`.
+    pub publication_instructions: Constant,
 }
 
 /// The record's file: the constants and, beside them, what they were drawn from.
@@ -69,7 +76,7 @@ impl Constants {
 
     /// Name and figure of each.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, &Constant); 6] {
+    pub fn named(&self) -> [(&'static str, &Constant); 9] {
         [
             ("subscription_bytes", &self.subscription_bytes),
             ("topic_bytes", &self.topic_bytes),
@@ -77,6 +84,9 @@ impl Constants {
             ("update_ns", &self.update_ns),
             ("publication_ns", &self.publication_ns),
             ("message_ns", &self.message_ns),
+            ("notification_instructions", &self.notification_instructions),
+            ("update_instructions", &self.update_instructions),
+            ("publication_instructions", &self.publication_instructions),
         ]
     }
 
@@ -86,7 +96,7 @@ impl Constants {
     /// [`ModelError::Constant`], the first that cannot.
     pub fn validate(&self) -> Result<(), ModelError> {
         for (name, &Constant { value, .. }) in self.named() {
-            let is_divisor = matches!(name, "subscription_bytes" | "notification_ns");
+            let is_divisor = matches!(name, "subscription_bytes" | "notification_ns" | "notification_instructions");
             let least = if is_divisor { "more than 0" } else { "0" };
             let is_enough = if is_divisor { value > 0.0 } else { value >= 0.0 };
             if !(value.is_finite() && is_enough) {

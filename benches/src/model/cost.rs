@@ -32,6 +32,8 @@ pub struct Estimate {
     pub notifications_per_second_per_core: f64,
     /// The same as a share of what one shard alone carries.
     pub efficiency: f64,
+    /// The same share by instructions alone, as if memory and other cores' lines cost nothing: the most that it can be.
+    pub efficiency_by_instructions: f64,
 }
 
 /// What it costs to serve these users with so many shards.
@@ -54,8 +56,11 @@ pub fn estimate(
         return Err(ModelError::Users);
     }
     let touched = topics_touched(contacts, shards, placement)?;
-    let alone = notification_ns(constants, contacts, 1, 1.0);
-    let notification_ns = notification_ns(constants, contacts, shards, touched);
+    let time = Price::in_ns(constants);
+    let instructions = Price::in_instructions(constants);
+    let share =
+        |price: &Price| price.of_notification(contacts, 1, 1.0) / price.of_notification(contacts, shards, touched);
+    let notification_ns = time.of_notification(contacts, shards, touched);
     // One topic is among what was measured on one shard. Rounding must not make it a little less than one.
     let extra_bytes_per_subscription = (touched - 1.0).max(0.0) * constants.topic_bytes.value / contacts;
     let bytes_per_subscription = constants.subscription_bytes.value + extra_bytes_per_subscription;
@@ -67,17 +72,45 @@ pub fn estimate(
         bytes_total: bytes_per_subscription * contacts * users as f64,
         notification_ns,
         notifications_per_second_per_core: 1e9 / notification_ns,
-        efficiency: alone / notification_ns,
+        efficiency: share(&time),
+        efficiency_by_instructions: share(&instructions),
     })
 }
 
-/// Time of all cores together for one notification.
-fn notification_ns(constants: &Constants, watchers: f64, shards: u32, touched: f64) -> f64 {
-    let elsewhere = 1.0 - 1.0 / f64::from(shards);
-    let messages = 2.0 * elsewhere * (touched + 1.0);
-    let of_publication =
-        constants.publication_ns.value + touched * constants.update_ns.value + messages * constants.message_ns.value;
-    constants.notification_ns.value + of_publication / watchers
+/// What each piece of work costs, all in the same unit.
+struct Price {
+    notification: f64,
+    update: f64,
+    publication: f64,
+    message: f64,
+}
+
+impl Price {
+    fn in_ns(constants: &Constants) -> Self {
+        Self {
+            notification: constants.notification_ns.value,
+            update: constants.update_ns.value,
+            publication: constants.publication_ns.value,
+            message: constants.message_ns.value,
+        }
+    }
+
+    /// The instructions of a message are among those of updates and publications; that lines travel takes none.
+    fn in_instructions(constants: &Constants) -> Self {
+        Self {
+            notification: constants.notification_instructions.value,
+            update: constants.update_instructions.value,
+            publication: constants.publication_instructions.value,
+            message: 0.0,
+        }
+    }
+
+    /// What one notification costs all cores together.
+    fn of_notification(&self, watchers: f64, shards: u32, touched: f64) -> f64 {
+        let elsewhere = 1.0 - 1.0 / f64::from(shards);
+        let messages = 2.0 * elsewhere * (touched + 1.0);
+        self.notification + (self.publication + touched * self.update + messages * self.message) / watchers
+    }
 }
 
 #[cfg(test)]
@@ -95,6 +128,7 @@ mod tests {
         let one = of(1, Placement::Spread);
         assert_eq!(one.bytes_per_subscription, Constants::default().subscription_bytes.value);
         assert_eq!((one.extra_bytes_per_subscription, one.efficiency), (0.0, 1.0));
+        assert_eq!(one.efficiency_by_instructions, 1.0);
         assert_eq!(one.bytes_total, one.bytes_per_subscription * 80e6);
     }
 
@@ -104,6 +138,8 @@ mod tests {
             let (few, more) = (of(shards, Placement::Spread), of(shards + 1, Placement::Spread));
             assert!(few.bytes_per_subscription < more.bytes_per_subscription, "{shards}");
             assert!(few.efficiency > more.efficiency, "{shards}");
+            assert!(few.efficiency_by_instructions > more.efficiency_by_instructions, "{shards}");
+            assert!(more.efficiency_by_instructions > more.efficiency, "{shards}: memory only makes it worse");
             let all = |it: Estimate| it.notifications_per_second_per_core * f64::from(it.shards);
             assert!(all(few) < all(more), "{shards}: together they carry more all the same");
         }
