@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use fanfare::map::PrivateMap;
-use fanfare::{Categories, Document, GroupId, Limits, PresentityId, Publication, ShardConfig, Tick, View};
+use fanfare::{Categories, Document, GroupId, Limits, Note, PresentityId, Publication, ShardConfig, Tick, View};
 
 use crate::{Graph, Stage, Tally};
 
@@ -98,19 +98,46 @@ impl World {
         while self.shard.next_outcome().is_some() {}
     }
 
+    /// Publishes all of these documents, 64 at a time, and lets the shard take each lot in and walk it.
+    ///
+    /// # Panics
+    /// If the shard refuses.
+    pub fn publish_payloads<const BYTES: usize>(&mut self, batch: &[(u32, [u8; BYTES])]) {
+        // Well below the credits of a link; and one buffer for a lot, because the home copies each document anyway.
+        for lot in batch.chunks(64) {
+            let buffer = Bytes::from_iter(lot.iter().flat_map(|(_, document)| *document));
+            for (nth, (user, _)) in lot.iter().enumerate() {
+                let document = buffer.slice(nth * BYTES..(nth + 1) * BYTES);
+                let publication = Publication::plain(PresentityId::new(u64::from(*user)), document);
+                self.shard.publish(publication).expect("a credit");
+            }
+            self.now += 1;
+            while self.shard.step(Tick::from_micros(self.now), 4_096).more {}
+            while self.shard.next_outcome().is_some() {}
+        }
+    }
+
     /// Tells every ready watcher everything, and returns how many notes that took and a sum over what was told.
     pub fn drain(&mut self) -> (u64, u64) {
+        let (mut notes, mut sum) = (0, 0u64);
+        self.hear(|_, note| {
+            notes += 1;
+            let first = note.document().and_then(|document| document.as_slice().first().copied());
+            sum = sum.wrapping_add(note.stamp.to_bits() ^ u64::from(first.unwrap_or(0)));
+        });
+        (notes, sum)
+    }
+
+    /// Tells every ready watcher everything, and shows each note to the caller with the user who is told.
+    #[inline]
+    pub fn hear(&mut self, mut told: impl FnMut(u64, &Note<'_>)) {
         self.now += 1;
         while self.shard.step(Tick::from_micros(self.now), 4_096).more {}
-        let (mut notes, mut sum) = (0, 0u64);
         while let Some(mut outbox) = self.shard.next_outbox() {
             while let Some(note) = outbox.next() {
-                notes += 1;
-                let first = note.document().and_then(|document| document.as_slice().first().copied());
-                sum = sum.wrapping_add(note.stamp.to_bits() ^ u64::from(first.unwrap_or(0)));
+                told(note.watcher_token, &note);
             }
         }
-        (notes, sum)
     }
 
     fn request(&mut self, user: u64, expires: Tick) {
@@ -168,14 +195,8 @@ impl Stage for World {
     }
 
     fn tell(&mut self) -> Tally {
-        self.now += 1;
-        while self.shard.step(Tick::from_micros(self.now), 4_096).more {}
         let mut tally = Tally::default();
-        while let Some(mut outbox) = self.shard.next_outbox() {
-            while let Some(note) = outbox.next() {
-                tally.add_note(note.watcher_token, note.presentity.get(), serial_of(note.document()));
-            }
-        }
+        self.hear(|user, note| tally.add_note(user, note.presentity.get(), serial_of(note.document())));
         self.walked_since();
         tally
     }
