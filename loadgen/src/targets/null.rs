@@ -233,7 +233,8 @@ impl Teller {
             let crowd = self.crowd.of(number as usize);
             crowd.iter().for_each(|_| self.recorder.watch(user, Sight::Plain));
             tell(&mut self.recorder, &common, crowd, &first, true);
-            common.inside[user as usize].store(crowd.len() as u32, Ordering::Relaxed);
+            let followed = if common.sample.holds(user) { crowd.len() } else { 0 };
+            common.inside[user as usize].store(followed as u32, Ordering::Relaxed);
         }
         let subscriptions = self.crowd.slots.len() as u64;
         let engine_ns = common.clock.nanos() - begin_ns - generator_ns;
