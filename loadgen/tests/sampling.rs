@@ -159,7 +159,7 @@ fn a_state_that_a_followed_watcher_was_not_told_is_found() {
     let press = Press::new();
     let of = |watcher: u32, user: u32| Followed { slot: (user * watchers + watcher) as usize, watcher, user };
     let forgotten = [(0..users).find(|&user| sample.holds(user)), (0..users).find(|&user| !sample.holds(user))];
-    (0..users).for_each(|user| (0..watchers).for_each(|_| recorder.watch(user, Sight::Plain)));
+    (0..users).for_each(|user| recorder.watch(user, Sight::Plain, watchers));
     for version in [1, 2] {
         for user in 0..users {
             let mut index = NO_INDEX;

@@ -130,15 +130,15 @@ impl Recorder {
         }
     }
 
-    /// One more watcher here watches the user, with this sight. Nobody asks how many watch who is not followed, and the
+    /// So many more watchers here watch the user, with this sight. Nobody asks how many watch who is not followed, and the
     /// miss that counting them would be is half of what drawing a contact costs.
     #[inline]
-    pub fn watch(&mut self, user: u32, sight: Sight) {
+    pub fn watch(&mut self, user: u32, sight: Sight, count: u32) {
         if !self.sample.holds(user) {
             return;
         }
         let watchers = if sight == Sight::Number { &mut self.outside } else { &mut self.inside };
-        watchers[user as usize] += 1;
+        watchers[user as usize] += count;
     }
 
     /// Watchers here who are told everything, by user who is followed.

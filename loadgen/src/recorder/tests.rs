@@ -22,7 +22,7 @@ impl Rig {
     fn new() -> Self {
         let log = Arc::new(PublicationLog::new(1, 8, 8));
         let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 3, Sample::ALL);
-        (0..3).for_each(|_| recorder.watch(7, Sight::Plain));
+        recorder.watch(7, Sight::Plain, 3);
         let mut rig = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
         let first = rig.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);
         (0..3).for_each(|slot| rig.told(0, slot, true, None, &first));
@@ -111,8 +111,8 @@ impl Composed {
     fn new() -> Self {
         let log = Arc::new(PublicationLog::new(1, 8, 8));
         let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 2, Sample::ALL);
-        recorder.watch(7, Sight::Whole);
-        recorder.watch(7, Sight::Number);
+        recorder.watch(7, Sight::Whole, 1);
+        recorder.watch(7, Sight::Number, 1);
         log.set_newest_wide(7, Mark { version: 1, index: NO_INDEX });
         let mut composed = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
         let first = composed.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);

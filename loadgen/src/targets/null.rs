@@ -231,7 +231,7 @@ impl Teller {
             let user = residents.user(number);
             let Some(first) = self.publisher.first(user, 0) else { continue };
             let crowd = self.crowd.of(number as usize);
-            crowd.iter().for_each(|_| self.recorder.watch(user, Sight::Plain));
+            self.recorder.watch(user, Sight::Plain, crowd.len() as u32);
             tell(&mut self.recorder, &common, crowd, &first, true);
             let followed = if common.sample.holds(user) { crowd.len() } else { 0 };
             common.inside[user as usize].store(followed as u32, Ordering::Relaxed);

@@ -66,9 +66,7 @@ impl SigningIn {
             let network = common.population.network(user);
             let sight = sight_of(common.composed, network);
             for contact in scratch.contacts() {
-                for _ in 0..person.endpoints {
-                    recorder.watch(contact.get() as u32, sight);
-                }
+                recorder.watch(contact.get() as u32, sight, person.endpoints);
             }
             let who = common.composed.then(|| Arc::new(presence::identity(user, network)));
             let drawn_ns = if timed { common.clock.nanos() } else { 0 };
