@@ -30,7 +30,7 @@ const LOOK_UP: Duration = Duration::from_millis(200);
 /// How long nothing at all may happen in a phase, and how many subscriptions more time is given for each second: the
 /// engine counts what is still owed in one look at all of them.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-const LOOKED_AT_PER_S: u64 = 5_000_000;
+const LOOKED_AT_PER_S: u64 = 2_000_000;
 
 /// What generators are told to do.
 #[derive(Clone, Debug)]
