@@ -40,8 +40,8 @@ pub struct Constants {
     /// One mark and one note, on the watcher's core: what `costs 80 1` takes more than `costs 10 1`, by 70.
     pub notification_ns: Constant,
     /// One update: made at the home, sent, taken in by one topic, its walk begun, its old document handed back. The slope
-    /// of `costs 80 SHARDS` over updates. One core's caches serve all shards there, so it is more than it is on cores of
-    /// their own.
+    /// of `costs 80 SHARDS` over updates. One core's caches serve all shards there, and the machine was noisy: take it for its
+    /// order of magnitude.
     pub update_ns: Constant,
     /// What is done once for each publication at its home and at its publisher's: request, new state, answer. What is
     /// left of `costs 10 1` when notifications and the update are taken off; no less than 0.

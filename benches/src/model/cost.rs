@@ -32,7 +32,7 @@ pub struct Estimate {
     pub notifications_per_second_per_core: f64,
     /// The same as a share of what one shard alone carries.
     pub efficiency: f64,
-    /// The same share by instructions alone, as if memory and other cores' lines cost nothing: the most that it can be.
+    /// The same share by instructions alone, as if memory and other cores' lines cost nothing, which flatters.
     pub efficiency_by_instructions: f64,
 }
 

@@ -17,9 +17,8 @@ Examples:
 
 How to read it: a publication of somebody with 80 watchers is told 80 times, whatever the number of cores; but every core
 with one of them keeps a topic and takes an update. `topics` is how many
-cores that is, K = C(1 - (1 - 1/C)^N). `efficiency` is what a core carries as a share of what it would carry alone, by times
-measured in one thread, which makes updates dear; `by instructions` leaves memory out and is the most it can be. To win that
-back, open the watchers of people who watch each other on the same core, or on the same few: the lines below `spread`.
+cores that is, K = C(1 - (1 - 1/C)^N). `efficiency` is what a core carries as a share of what it would carry alone, by noisy
+times of up to 8 shards in one thread; `by instructions` leaves memory out, which flatters. To win that back, open the watchers of people who watch each other on the same core, or on the same few: the lines below `spread`.
 
 A file of constants is like benches/record/2026-11-22/model.json: under `constants`, each with `value`, `origin` (measured
 or derived) and `from`. The documentation of `fanfare_benches::model::Constants` has the command that measures each.

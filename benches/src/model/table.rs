@@ -107,8 +107,8 @@ pub fn render(constants: &Constants, answer: &Answer) -> String {
         ));
     }
     line(format_args!(
-        "\nThe time of an update was measured with all shards in one thread, whose caches they share: `efficiency` is rather too low.\n\
-         `by instructions` leaves memory out and is the most that it can be. Rates are those of a small world: shares count."
+        "\nThe time of an update was measured with all shards in one thread, and is noisy: `efficiency` is rough.\n\
+         `by instructions` leaves memory out and flatters. Both extrapolate from 1 to 8 shards and 20,000 users: shares count, not rates."
     ));
     line(format_args!("\nFrom these constants:"));
     for (name, constant) in constants.named() {
