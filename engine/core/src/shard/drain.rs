@@ -5,22 +5,20 @@
 
 use super::slot::{LANES, Outboxes, SlotRun};
 use super::topic::{NO_CATEGORY, TopicParts};
-use super::watcher::{Group, Standing, Watcher};
+use super::watcher::{Group, Standing};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View, WatcherId};
-use crate::store::{Arena, Heap, NONE, Slab};
+use crate::store::{Arena, Heap, List, NONE};
 
 /// Changes whose category the history tells.
 const HISTORY: u32 = 16;
 
 /// How many watchers ahead of its outbox a watcher's own line is asked for, then the first of its dirty runs, then the
 /// topic there. Each is as long before the next as a line takes from memory, about, while others are told.
-/// So many watchers' lines are near when they were marked a moment ago: half a megabyte.
-const NEAR_WATCHERS: usize = 4_096;
-const AHEAD_OF_WATCHER: usize = 11;
-const AHEAD_OF_RUN: usize = 7;
-const AHEAD_OF_TOPIC: usize = 3;
+/// How many watchers before its outbox a watcher's lines are asked for: as long as a line takes from memory, about, while
+/// others are told.
+const AHEAD: usize = 12;
 
 /// One view of one presentity, told to one watcher. Everything in it is borrowed until the next note is asked for.
 pub struct Note<'a> {
@@ -101,16 +99,21 @@ struct Due {
 
 /// What one watcher has still to be told. Taking a note means that the watcher has been told.
 ///
-/// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it.
+/// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it. It has to be
+/// dropped: one that is forgotten (`mem::forget`) takes with it what its watcher had still to be told.
 pub struct Outbox<'a, B: ShardMemory> {
     shard: &'a mut FanOut<B>,
     watcher: WatcherId,
     token: u64,
     left: u32,
-    /// The run that is being told, the first of the watcher's list, while lanes are left,
+    /// The watcher's dirty runs, out of its record meanwhile: so that the record is written once, at the end.
+    dirty: List,
+    /// The run that is being told, in no list while lanes of it are left,
     run: u32,
-    /// and these lanes, which are dirty.
+    /// and these lanes, whose marks are taken away already.
     lanes: u16,
+    /// Where the first run goes on.
+    cursor: u8,
 }
 
 impl<B: ShardMemory> FanOut<B> {
@@ -122,54 +125,56 @@ impl<B: ShardMemory> FanOut<B> {
     pub fn next_outbox(&mut self) -> Option<Outbox<'_, B>> {
         let index = self.outboxes.pop_ready()?;
         self.approach_ready();
-        let left = self.limits.notes_per_ready;
-        let Watcher { token, generation, .. } = self.outboxes.watchers[index];
-        Some(Outbox { shard: self, watcher: WatcherId { index, generation }, token, left, run: NONE, lanes: 0 })
+        Some(self.open_outbox(index))
     }
 
     /// The watcher that has waited longest to be told something. Its [`Self::outbox`] is to be asked next.
     pub fn next_ready(&mut self) -> Option<WatcherId> {
-        self.next_outbox().map(|outbox| outbox.watcher)
+        let index = self.outboxes.pop_ready()?;
+        Some(WatcherId { index, generation: self.outboxes.watchers[index].generation })
     }
 
     /// The notes of a watcher; none if it was closed.
     pub fn outbox(&mut self, id: WatcherId) -> Outbox<'_, B> {
-        let left = self.limits.notes_per_ready;
         let Some(index) = self.watcher(id) else {
             let watcher = WatcherId { index: NONE, ..id };
-            return Outbox { shard: self, watcher, token: 0, left: 0, run: NONE, lanes: 0 };
+            return Outbox {
+                shard: self,
+                watcher,
+                token: 0,
+                left: 0,
+                dirty: List::EMPTY,
+                run: NONE,
+                lanes: 0,
+                cursor: 0,
+            };
         };
         self.outboxes.unready(index);
-        let token = self.outboxes.watchers[index].token;
-        Outbox { shard: self, watcher: id, token, left, run: NONE, lanes: 0 }
+        self.open_outbox(index)
     }
 
-    /// Asks for the lines that the next watchers' outboxes will need, a step of the way for each: the nearest has come
-    /// all of it. Lines that come from far away are on their way while others are told; in turn, each would be waited
-    /// for. While few wait they were marked a moment ago, and their lines are near.
+    #[inline]
+    fn open_outbox(&mut self, index: u32) -> Outbox<'_, B> {
+        let left = self.limits.notes_per_ready;
+        let record = &mut self.outboxes.watchers[index];
+        let watcher = WatcherId { index, generation: record.generation };
+        let (token, cursor) = (record.token, core::mem::replace(&mut record.cursor, 0));
+        let dirty = core::mem::replace(&mut record.dirty, List::EMPTY);
+        Outbox { shard: self, watcher, token, left, dirty, run: NONE, lanes: 0, cursor }
+    }
+
+    /// Asks for the lines that a watcher's outbox will need which comes a little later. They come while others are told;
+    /// in its turn they would be waited for.
     #[inline]
     fn approach_ready(&self) {
-        if self.outboxes.ready.waiting > NEAR_WATCHERS {
-            self.approach_far();
-        }
-    }
-
-    fn approach_far(&self) {
-        let Outboxes { ready, watchers, runs, .. } = &self.outboxes;
-        let Some(far) = ready.ahead(AHEAD_OF_WATCHER) else { return };
-        watchers.approach(far);
-        let Some(next) = ready.ahead(AHEAD_OF_RUN) else { return };
-        runs.approach(watchers[next].dirty.head);
-        let Some(near) = ready.ahead(AHEAD_OF_TOPIC) else { return };
-        let run = watchers[near].dirty.head;
-        if run != NONE {
-            let run = &runs[run];
-            self.topics.topics.approach(run.topics[run.dirty.trailing_zeros() as usize % LANES as usize]);
+        if let Some((watcher, run)) = self.outboxes.ready.ahead(AHEAD) {
+            self.outboxes.watchers.approach(watcher);
+            self.outboxes.runs.approach(run);
         }
     }
 
     /// Asks for the topics of a run's lanes, so that their lines come together.
-    #[inline]
+    #[cold]
     fn approach_topics(&self, run: u32, mut lanes: u16) {
         let topics = &self.outboxes.runs[run].topics;
         while lanes != 0 {
@@ -217,17 +222,22 @@ impl<B: ShardMemory> Outbox<'_, B> {
             return None;
         }
         loop {
-            if self.lanes == 0 && !self.begin_run() {
-                return None;
+            if self.lanes == 0 {
+                if self.dirty.head == NONE {
+                    return None;
+                }
+                self.begin_run();
             }
             let (index, lane) = (self.run, self.lanes.trailing_zeros());
             let at = lane as usize % LANES as usize;
             self.lanes &= self.lanes - 1;
-            let is_last = self.lanes == 0;
-            let FanOut { outboxes: Outboxes { runs, seen, watchers, .. }, topics, now, counters, .. } =
-                &mut *self.shard;
+            let FanOut { outboxes: Outboxes { runs, seen, .. }, topics, now, counters, .. } = &mut *self.shard;
             let run = &mut runs[index];
-            run.dirty &= !(1 << at);
+            if self.lanes == 0 && run.dirty != 0 {
+                // The round through this run is over; what was marked behind the cursor waits for the next one.
+                self.dirty.push_back(runs, index, SlotRun::dirty_links);
+            }
+            let run = &mut runs[index];
             let topic = run.topics[at];
             let record = &topics.topics[topic];
             let behind = seen.behind(record.turn, run.seen[at]);
@@ -236,9 +246,6 @@ impl<B: ShardMemory> Outbox<'_, B> {
             let is_open = record.is_open(*now);
             if !is_open || behind == 0 {
                 counters.marks_needless += u64::from(is_open);
-                if is_last {
-                    end_run(watchers, runs, self.watcher.index, index);
-                }
                 continue;
             }
             run.seen[at] = seen.of_turn(record.turn);
@@ -258,9 +265,6 @@ impl<B: ShardMemory> Outbox<'_, B> {
                 skipped: u32::from(behind) - 1,
                 skipped_at_least: false,
             };
-            if is_last {
-                end_run(watchers, runs, self.watcher.index, index);
-            }
             if wants == Categories::ALL && due.parts == NONE {
                 counters.delivered += 1;
                 counters.skipped += u64::from(behind - 1);
@@ -277,73 +281,70 @@ impl<B: ShardMemory> Outbox<'_, B> {
         }
     }
 
-    /// Turns to the first dirty run and its lanes from the cursor on. Tells whether there is one.
+    /// Takes the first run out of the list, and the marks of its lanes from the cursor on. There is a first run.
     #[inline]
-    fn begin_run(&mut self) -> bool {
-        if self.watcher.index == NONE {
-            return false;
+    fn begin_run(&mut self) {
+        let runs = &mut self.shard.outboxes.runs;
+        let mut index = self.dirty.head;
+        let mut run = &mut runs[index];
+        self.dirty.head = run.dirty_links.next;
+        self.lanes = run.dirty & u16::MAX << self.cursor;
+        self.cursor = 0;
+        if self.dirty.head == NONE {
+            self.dirty.tail = NONE;
         }
-        let Outboxes { watchers, runs, .. } = &mut self.shard.outboxes;
-        let watcher = &mut watchers[self.watcher.index];
-        let mut index = watcher.dirty.head;
-        if index == NONE {
-            return false;
+        if self.lanes == 0 {
+            // All of it was marked behind the cursor: its next round is after all others'.
+            self.dirty.push_back(runs, index, SlotRun::dirty_links);
+            index = self.dirty.head;
+            run = &mut runs[index];
+            self.dirty.head = run.dirty_links.next;
+            if self.dirty.head == NONE {
+                self.dirty.tail = NONE;
+            }
+            self.lanes = run.dirty;
         }
-        let mut lanes = runs[index].dirty & u16::MAX << watcher.cursor;
-        if lanes == 0 {
-            // The round through this run is over; what was marked behind the cursor waits for the next one.
-            watcher.dirty.remove(runs, index, SlotRun::dirty_links);
-            watcher.dirty.push_back(runs, index, SlotRun::dirty_links);
-            index = watcher.dirty.head;
-            lanes = runs[index].dirty;
-        }
-        watcher.cursor = 0;
-        (self.run, self.lanes) = (index, lanes);
-        let others = lanes & (lanes - 1);
+        run.dirty &= !self.lanes;
+        self.run = index;
+        let others = self.lanes & (self.lanes - 1);
         if others != 0 {
             self.shard.approach_topics(index, others);
         }
-        true
     }
-}
 
-/// The round through a watcher's first dirty run is over: it leaves the list, or waits for the next round. The watcher's
-/// standing is settled when the outbox is let go of.
-#[inline]
-fn end_run<B: ShardMemory>(watchers: &mut Slab<Watcher, B>, runs: &mut Slab<SlotRun, B>, watcher: u32, index: u32) {
-    let run = &runs[index];
-    let (next, stays) = (run.dirty_links.next, run.dirty != 0);
-    let dirty = &mut watchers[watcher].dirty;
-    dirty.head = next;
-    match next {
-        NONE => dirty.tail = NONE,
-        next => runs[next].dirty_links.prev = NONE,
-    }
-    if stays {
-        dirty.push_back(runs, index, SlotRun::dirty_links);
+    /// Puts back what was not told.
+    #[cold]
+    fn put_back(&mut self) {
+        let Outboxes { watchers, runs, .. } = &mut self.shard.outboxes;
+        let mut cursor = self.cursor;
+        if self.lanes != 0 {
+            runs[self.run].dirty |= self.lanes;
+            cursor = self.lanes.trailing_zeros() as u8;
+            if self.dirty.head != NONE {
+                runs[self.dirty.head].dirty_links.prev = NONE;
+            }
+            self.dirty.push_front(runs, self.run, SlotRun::dirty_links);
+        } else {
+            runs[self.dirty.head].dirty_links.prev = NONE;
+        }
+        let record = &mut watchers[self.watcher.index];
+        (record.dirty, record.cursor) = (self.dirty, cursor);
+        if self.left == 0 {
+            // It was us who stopped, for the sake of the other watchers: its turn comes again.
+            self.shard.outboxes.make_ready(self.watcher.index);
+        } else {
+            record.standing = Standing::Blocked as u8;
+        }
     }
 }
 
 impl<B: ShardMemory> Drop for Outbox<'_, B> {
     #[inline]
     fn drop(&mut self) {
-        if self.watcher.index == NONE {
-            return;
-        }
-        let outboxes = &mut self.shard.outboxes;
-        let record = &mut outboxes.watchers[self.watcher.index];
-        if record.dirty.is_empty() {
-            record.standing = Standing::Idle as u8;
-            return;
-        }
-        if self.lanes != 0 {
-            record.cursor = self.lanes.trailing_zeros() as u8;
-        }
-        if self.left == 0 {
-            // It was us who stopped, for the sake of the other watchers: its turn comes again.
-            outboxes.make_ready(self.watcher.index);
-        } else {
-            record.standing = Standing::Blocked as u8;
+        if self.lanes != 0 || self.dirty.head != NONE {
+            self.put_back();
+        } else if self.watcher.index != NONE {
+            self.shard.outboxes.watchers[self.watcher.index].standing = Standing::Idle as u8;
         }
     }
 }

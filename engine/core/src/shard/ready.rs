@@ -12,7 +12,8 @@ use super::watcher::{Standing, Watcher};
 /// A queue of watchers, with those among them that have left.
 #[derive(Default)]
 pub(crate) struct Ready {
-    places: VecDeque<u32>,
+    /// Each with the run that made it ready, which is what its outbox begins with, most likely.
+    places: VecDeque<(u32, u32)>,
     /// Watchers that have not left.
     pub(crate) waiting: usize,
 }
@@ -26,31 +27,32 @@ impl Ready {
     /// Makes a watcher ready: at the end, or where it has a place left from before.
     #[inline]
     pub(crate) fn enter(&mut self, watcher: u32, record: &mut Watcher) {
+        let run = record.dirty.head;
         record.standing = Standing::Ready as u8;
         self.waiting += 1;
         if core::mem::replace(&mut record.has_place, 1) == 0 {
-            self.places.push_back(watcher);
+            self.places.push_back((watcher, run));
         }
     }
 
     /// Takes the first place away. Its watcher may have left.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<u32> {
-        self.places.pop_front()
+        self.places.pop_front().map(|(watcher, _)| watcher)
     }
 
-    /// The watcher that comes after so many others.
+    /// The watcher that comes after so many others, and a run of its.
     #[inline]
-    pub(crate) fn ahead(&self, count: usize) -> Option<u32> {
+    pub(crate) fn ahead(&self, count: usize) -> Option<(u32, u32)> {
         self.places.get(count).copied()
     }
 
     /// All places, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.iter().copied()
+        self.places.iter().map(|&(watcher, _)| watcher)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.places.capacity() * size_of::<u32>()) as u64
+        (self.places.capacity() * size_of::<(u32, u32)>()) as u64
     }
 }

@@ -143,9 +143,9 @@ impl<B: ShardMemory> Outboxes<B> {
     }
 
     /// Asks for the lines that marking these slots will need first, and telling them next: each comes from far away;
-    /// asked for together, they come together. Of entries that are not filled it asks for what does not matter.
+    /// asked for together, they come together.
     #[inline]
-    pub(crate) fn approach(&self, slots: &[u32; super::subscriber::ENTRIES as usize]) {
+    pub(crate) fn approach(&self, slots: &[u32]) {
         for &slot in slots {
             self.runs.approach(slot / LANES);
         }

@@ -5,6 +5,8 @@
 //! a quarter of every step belongs to long ones, which take turns. So a small audience is told within two steps (C9),
 //! and a large one always gets on.
 
+use super::counters::Counters;
+use super::slot::Outboxes;
 use super::subscriber::{ENTRIES, ENTRY_STRIDE, EntryRun};
 use super::topic::{TopicPlaces, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::{FanOut, ShardMemory};
@@ -12,6 +14,60 @@ use crate::store::{List, NONE};
 
 /// Entries that a long walk may visit before the next long one has its turn.
 const QUANTUM: usize = 256;
+
+/// Lines of subscriber lists on their way to be marked, over the bounds of topics: when a line comes in, its slots are
+/// asked for; when the next has come in, their watchers; and then they are marked. So what a mark touches has had the time
+/// of thirty others to come from memory.
+#[derive(Default)]
+struct Lines {
+    lines: [Line; 2],
+    /// The younger of the two.
+    newest: usize,
+}
+
+/// Slots of one topic, and its turn.
+#[derive(Clone, Copy, Default)]
+struct Line {
+    slots: [u32; ENTRIES as usize],
+    len: usize,
+    turn: u32,
+}
+
+impl Line {
+    #[inline]
+    fn slots(&self) -> &[u32] {
+        self.slots.get(..self.len).unwrap_or(&[])
+    }
+
+    #[inline]
+    fn mark<B: ShardMemory>(&self, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
+        for &slot in self.slots() {
+            outboxes.mark(slot, self.turn, counters);
+        }
+    }
+}
+
+impl Lines {
+    #[inline]
+    fn push<B: ShardMemory>(&mut self, slots: &[u32], turn: u32, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
+        outboxes.approach(slots);
+        outboxes.approach_watchers(self.lines[self.newest].slots());
+        self.newest ^= 1;
+        let oldest = &mut self.lines[self.newest];
+        oldest.mark(outboxes, counters);
+        oldest.len = slots.len().min(ENTRIES as usize);
+        oldest.turn = turn;
+        oldest.slots.iter_mut().zip(slots).for_each(|(kept, &slot)| *kept = slot);
+    }
+
+    /// Marks what is left.
+    fn finish<B: ShardMemory>(self, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
+        let newest = &self.lines[self.newest];
+        outboxes.approach_watchers(newest.slots());
+        self.lines[self.newest ^ 1].mark(outboxes, counters);
+        newest.mark(outboxes, counters);
+    }
+}
 
 /// Topics with a walk under way.
 pub(crate) struct Walks {
@@ -80,13 +136,15 @@ impl<B: ShardMemory> FanOut<B> {
             self.walks.promised_quarters -= for_long * 4;
         }
         let mut left = budget;
-        left -= self.walk_short(budget - for_long);
-        left -= self.walk_long(left);
-        left -= self.walk_short(left);
+        let mut lines = Lines::default();
+        left -= self.walk_short(budget - for_long, &mut lines);
+        left -= self.walk_long(left, &mut lines);
+        left -= self.walk_short(left, &mut lines);
+        lines.finish(&mut self.outboxes, &mut self.counters);
         budget - left
     }
 
-    fn walk_short(&mut self, budget: usize) -> usize {
+    fn walk_short(&mut self, budget: usize, lines: &mut Lines) -> usize {
         let mut left = budget;
         while left > 0 && !self.walks.short.is_empty() {
             let topic = self.walks.short.head;
@@ -95,16 +153,16 @@ impl<B: ShardMemory> FanOut<B> {
                 self.class_walk(topic);
                 continue;
             }
-            left -= self.walk(topic, left);
+            left -= self.walk(topic, left, lines);
         }
         budget - left
     }
 
-    fn walk_long(&mut self, budget: usize) -> usize {
+    fn walk_long(&mut self, budget: usize, lines: &mut Lines) -> usize {
         let mut left = budget;
         while left > 0 && !self.walks.long.is_empty() {
             let topic = self.walks.long.head;
-            left -= self.walk(topic, left.min(QUANTUM));
+            left -= self.walk(topic, left.min(QUANTUM), lines);
             if self.topics.topics[topic].has(WALKS_LONG) {
                 self.walks.long.remove(&mut self.topics.places, topic, TopicPlaces::walk_links);
                 self.walks.long.push_back(&mut self.topics.places, topic, TopicPlaces::walk_links);
@@ -113,30 +171,25 @@ impl<B: ShardMemory> FanOut<B> {
         budget - left
     }
 
-    /// Visits up to `entries` entries of a topic that has a walk under way; ends the walk if that was all.
-    pub(crate) fn walk(&mut self, topic: u32, entries: usize) -> usize {
-        let Topics { topics, entries: runs, .. } = &mut self.topics;
+    /// Visits up to `entries` entries of a topic that has a walk under way; ends the walk if that was all. The last of
+    /// them are marked with what comes next in `lines`, or when those are finished.
+    fn walk(&mut self, topic: u32, entries: usize, lines: &mut Lines) -> usize {
+        let Topics { topics, entries: runs, places, .. } = &mut self.topics;
+        // The topic that will be walked next, so that the first line of its list is not waited for.
+        let next_topic = places[topic].walk_links.next;
+        let next_head = if next_topic == NONE { NONE } else { topics[next_topic].head };
         let record = &mut topics[topic];
         let mut left = entries.min(record.remaining as usize) as u32;
         let visited = left;
         record.remaining -= left;
         let (mut run, mut position) = (record.cursor / ENTRY_STRIDE, record.cursor % ENTRY_STRIDE);
-        self.outboxes.approach(&runs[run].slots);
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
-            let EntryRun { next, slots } = runs[run];
+            let EntryRun { next, ref slots } = runs[run];
+            runs.approach(if next == NONE { next_head } else { next });
             let slots = slots.get(position as usize..end as usize).unwrap_or(&[]);
-            self.outboxes.approach_watchers(slots);
-            if next != NONE && left > end.saturating_sub(position) {
-                // While these are marked, the slots of the next line come, and the line behind it.
-                let following = &runs[next];
-                runs.approach(following.next);
-                self.outboxes.approach(&following.slots);
-            }
-            for &slot in slots {
-                self.outboxes.mark(slot, record.turn, &mut self.counters);
-            }
+            lines.push(slots, record.turn, &mut self.outboxes, &mut self.counters);
             left -= end.saturating_sub(position);
             position = end.max(position);
             if position >= fill {
@@ -161,6 +214,8 @@ impl<B: ShardMemory> FanOut<B> {
         }
         let lap = u64::from(self.outboxes.seen.lap);
         let due = (u64::from(record.len) * u64::from(turns)).div_ceil(lap);
-        self.walk(topic, due.min(record.len.into()) as usize);
+        let mut lines = Lines::default();
+        self.walk(topic, due.min(record.len.into()) as usize, &mut lines);
+        lines.finish(&mut self.outboxes, &mut self.counters);
     }
 }

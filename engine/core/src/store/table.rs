@@ -1,39 +1,95 @@
-//! From a presentity to the number of its record: five bytes an entry.
+//! From a presentity to the number of its record: one line of memory a look-up, eight bytes an entry.
 //!
-//! The table holds record numbers only; the id itself is read from the record, which the caller touches next anyway.
-//! It is cut by partition, so that no growth moves more than a thousandth of the entries at once and nobody waits for
-//! a table of millions to be copied.
+//! The table holds record numbers only; the id itself is read from the record, which the caller touches next anyway. An
+//! entry's place is its bucket, a cache line with room for twelve: a byte of each entry's hash says which may be meant. In
+//! a table of groups and entries apart (`hashbrown`, here before) the second line's address waits for the first, which
+//! was a third of what a sign-in costs (`benches/record/`). A full bucket's entries overflow into the next.
+//!
+//! The table is cut by partition, so that no growth moves more than a thousandth of the entries at once and nobody waits
+//! for a table of millions to be copied.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-
-use hashbrown::HashTable;
 
 use super::backing::OutOfMemory;
 use crate::id::{PARTITIONS, PresentityId, mix};
 
 /// Numbers of records by presentity; several records may share a presentity.
 pub(crate) struct IdTable {
-    parts: Box<[HashTable<u32>]>,
+    parts: Box<[Part]>,
     /// Ids may come from outside: without a secret, chosen ids could be made to share a bucket.
     seed: u64,
 }
 
+/// The entries of one partition.
+#[derive(Default)]
+struct Part {
+    buckets: Box<[Bucket]>,
+    len: usize,
+}
+
+/// Entries of a bucket.
+const ROOM: usize = 12;
+
+/// A line of entries.
+#[derive(Clone, Copy, Default)]
+#[repr(C, align(64))]
+struct Bucket {
+    /// What tells an entry from most others; 0 where there is none.
+    tags: [u8; ROOM],
+    /// Entries that would be here, or in a bucket before, and are in one behind.
+    passed: u32,
+    numbers: [u32; ROOM],
+}
+
+const _: () = assert!(size_of::<Bucket>() == 64, "a look-up reads one line");
+
 impl IdTable {
     pub(crate) fn new(seed: u64) -> Self {
-        let parts: Vec<_> = core::iter::repeat_with(HashTable::new).take(PARTITIONS).collect();
+        let parts: Vec<_> = core::iter::repeat_with(Part::default).take(PARTITIONS).collect();
         Self { parts: parts.into_boxed_slice(), seed }
     }
 
-    /// The numbers entered for this presentity (and, rarely, for another with the same hash: the caller compares).
+    /// Reads the lines that these will be looked up in, all on their way at once. In a look-up's own loop there would be
+    /// too much between one read and the next for the processor to have more than a few of them under way.
+    #[inline]
+    pub(crate) fn approach(&self, presentities: &[PresentityId]) {
+        let lines = presentities.iter().map(|&presentity| {
+            let part = &self.parts[presentity.partition().index()];
+            part.buckets.get(part.home(hash(self.seed, presentity))).map_or(0, |bucket| bucket.passed)
+        });
+        core::hint::black_box(lines.fold(0, |all, passed| all | passed));
+    }
+
+    /// The numbers entered for this presentity (and, rarely, for another with the same tag: the caller compares).
+    #[inline]
     pub(crate) fn candidates(&self, presentity: PresentityId) -> impl Iterator<Item = u32> + '_ {
-        self.parts[presentity.partition().index()].iter_hash(hash(self.seed, presentity)).copied()
+        let part = &self.parts[presentity.partition().index()];
+        let hash = hash(self.seed, presentity);
+        let (tag, mut at) = (tag(hash), part.home(hash));
+        let mut here = part.buckets.get(at).map_or((0, None), |bucket| (bucket.with(tag), Some(bucket)));
+        core::iter::from_fn(move || {
+            loop {
+                let (ref mut found, bucket) = here;
+                let bucket: &Bucket = bucket?;
+                if *found != 0 {
+                    let place = found.trailing_zeros() as usize % ROOM;
+                    *found &= *found - 1;
+                    return Some(bucket.numbers[place]);
+                }
+                if bucket.passed == 0 {
+                    return None;
+                }
+                at = part.behind(at);
+                here = (part.buckets[at].with(tag), Some(&part.buckets[at]));
+            }
+        })
     }
 
     /// The entered number that `is` accepts.
+    #[inline]
     pub(crate) fn find(&self, presentity: PresentityId, is: impl Fn(u32) -> bool) -> Option<u32> {
-        let part = &self.parts[presentity.partition().index()];
-        part.find(hash(self.seed, presentity), |&index| is(index)).copied()
+        self.candidates(presentity).find(|&index| is(index))
     }
 
     /// Enters a number. `presentity_of` reads the presentity of an entered number, for when the part grows.
@@ -45,30 +101,177 @@ impl IdTable {
     ) -> Result<(), OutOfMemory> {
         let seed = self.seed;
         let part = &mut self.parts[presentity.partition().index()];
-        let rehash = |&index: &u32| hash(seed, presentity_of(index));
-        part.try_reserve(1, rehash).map_err(|_| OutOfMemory)?;
-        part.insert_unique(hash(seed, presentity), index, rehash);
+        // Beyond three quarters too many buckets are full.
+        if (part.len + 1) * 4 > part.buckets.len() * ROOM * 3 {
+            part.grow(|index| hash(seed, presentity_of(index)))?;
+        }
+        part.put(hash(seed, presentity), index);
         Ok(())
     }
 
     /// Takes a number out.
     pub(crate) fn remove(&mut self, presentity: PresentityId, index: u32) {
-        let part = &mut self.parts[presentity.partition().index()];
-        if let Ok(entry) = part.find_entry(hash(self.seed, presentity), |&entered| entered == index) {
-            entry.remove();
-        }
+        let hash = hash(self.seed, presentity);
+        self.parts[presentity.partition().index()].take(hash, index);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.parts.iter().map(HashTable::len).sum()
+        self.parts.iter().map(|part| part.len).sum()
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        let heads = self.parts.len() * size_of::<HashTable<u32>>();
-        (heads + self.parts.iter().map(HashTable::allocation_size).sum::<usize>()) as u64
+        let buckets: usize = self.parts.iter().map(|part| part.buckets.len()).sum();
+        (self.parts.len() * size_of::<Part>() + buckets * size_of::<Bucket>()) as u64
+    }
+}
+
+impl Part {
+    /// The bucket that an entry belongs to.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        // The low half of the hash, scaled: any number of buckets will do, so that growth need not double.
+        ((u64::from(hash as u32) * self.buckets.len() as u64) >> 32) as usize
+    }
+
+    #[inline]
+    fn behind(&self, at: usize) -> usize {
+        if at + 1 == self.buckets.len() { 0 } else { at + 1 }
+    }
+
+    /// Puts an entry into the first bucket from its home on that has room; there is one.
+    fn put(&mut self, hash: u64, number: u32) {
+        let mut at = self.home(hash);
+        loop {
+            let bucket = &mut self.buckets[at];
+            let free = bucket.with(0);
+            if free != 0 {
+                let place = free.trailing_zeros() as usize % ROOM;
+                bucket.tags[place] = tag(hash);
+                bucket.numbers[place] = number;
+                self.len += 1;
+                return;
+            }
+            bucket.passed += 1;
+            at = self.behind(at);
+        }
+    }
+
+    /// Takes an entry out, if it is there.
+    fn take(&mut self, hash: u64, number: u32) {
+        if self.buckets.is_empty() {
+            return;
+        }
+        let home = self.home(hash);
+        let mut at = home;
+        loop {
+            let bucket = &mut self.buckets[at];
+            let mut found = bucket.with(tag(hash));
+            while found != 0 {
+                let place = found.trailing_zeros() as usize % ROOM;
+                if bucket.numbers[place] == number {
+                    bucket.tags[place] = 0;
+                    self.len -= 1;
+                    // Those that it had passed are passed by one less.
+                    let mut passed = home;
+                    while passed != at {
+                        self.buckets[passed].passed -= 1;
+                        passed = self.behind(passed);
+                    }
+                    return;
+                }
+                found &= found - 1;
+            }
+            if bucket.passed == 0 {
+                return;
+            }
+            at = self.behind(at);
+        }
+    }
+
+    /// Makes half as many buckets more.
+    #[cold]
+    fn grow(&mut self, hash_of: impl Fn(u32) -> u64) -> Result<(), OutOfMemory> {
+        let count = self.buckets.len() + self.buckets.len() / 2 + 1;
+        let mut buckets = Vec::new();
+        buckets.try_reserve_exact(count).map_err(|_| OutOfMemory)?;
+        buckets.resize(count, Bucket::default());
+        let before = core::mem::replace(&mut self.buckets, buckets.into_boxed_slice());
+        self.len = 0;
+        for bucket in &before {
+            for (_, &number) in bucket.tags.iter().zip(&bucket.numbers).filter(|(tag, _)| **tag != 0) {
+                self.put(hash_of(number), number);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Bucket {
+    /// The places with this tag, as bits.
+    #[inline]
+    fn with(&self, tag: u8) -> u16 {
+        // Compared all at once: no branch for an entry that is not meant.
+        let bits = self.tags.iter().enumerate();
+        bits.fold(0, |all, (place, &other)| all | u16::from(other == tag) << place)
     }
 }
 
 fn hash(seed: u64, presentity: PresentityId) -> u64 {
     mix(presentity.get() ^ seed)
+}
+
+/// A byte of the hash that the place has nothing to do with, and never 0.
+#[inline]
+fn tag(hash: u64) -> u8 {
+    ((hash >> 56) as u8).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::BTreeSet;
+
+    use super::*;
+
+    /// Ids of few partitions, so that buckets fill and overflow; several numbers share an id.
+    fn id_of(number: u32) -> PresentityId {
+        PresentityId::new(u64::from(number / 3) << 54 | u64::from(number % 7_919))
+    }
+
+    #[test]
+    fn what_was_entered_is_found_until_it_is_taken_out() {
+        let mut table = IdTable::new(7);
+        let mut model = BTreeSet::new();
+        let mut state = 1u64;
+        for _ in 0..60_000 {
+            state = mix(state);
+            let number = (state % 6_000) as u32;
+            // It grows for a while, and shrinks for a while.
+            let adds = state >> 32 & 7 < if model.len() < 3_000 { 5 } else { 3 };
+            if adds && model.insert(number) {
+                table.insert(id_of(number), number, id_of).expect("memory");
+            } else if !adds && model.remove(&number) {
+                table.remove(id_of(number), number);
+            }
+            let asked = (state >> 40) as u32 % 6_000;
+            assert_eq!(table.find(id_of(asked), |index| index == asked).is_some(), model.contains(&asked));
+        }
+        assert_eq!(table.len(), model.len());
+        for &number in &model {
+            assert!(table.candidates(id_of(number)).any(|candidate| candidate == number));
+            table.remove(id_of(number), number);
+        }
+        let left = table.parts.iter().flat_map(|part| part.buckets.iter());
+        assert!(left.clone().all(|bucket| bucket.passed == 0 && bucket.tags == [0; ROOM]));
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn an_entry_takes_eight_bytes_or_so_in_a_large_table() {
+        let mut table = IdTable::new(7);
+        let id = |number: u32| PresentityId::new(number.into());
+        for number in 0..400_000 {
+            table.insert(id(number), number, id).expect("memory");
+        }
+        assert!((7.0..11.0).contains(&(table.bytes() as f64 / 400_000.0)), "{}", table.bytes());
+    }
 }
