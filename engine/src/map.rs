@@ -14,6 +14,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::{Index, IndexMut};
+use std::sync::OnceLock;
 
 use bytemuck::Pod;
 use fanfare_core::store::{Backing, OutOfMemory, Records};
@@ -41,9 +42,20 @@ impl<T: Pod> Backing<T> for PrivateMap {
     fn records(&self, limit: u32) -> Result<MappedRecords<T>, OutOfMemory> {
         let limit = limit as usize;
         let map_of = |bytes: usize| Map::new(limit.min(bytes / size_of::<T>()));
-        let map = map_of(ADDRESSES_BYTES_MAX).or_else(|_| map_of(SCARCE_BYTES))?;
+        let at_once = if addresses_are_free() { ADDRESSES_BYTES_MAX } else { SCARCE_BYTES };
+        let map = map_of(at_once).or_else(|_| map_of(SCARCE_BYTES))?;
         Ok(MappedRecords { map, limit })
     }
+}
+
+/// Whether addresses cost nothing here: no limit on the process's address space, and no strict accounting, under which the
+/// first arrays would use up what the later ones need.
+fn addresses_are_free() -> bool {
+    static FREE: OnceLock<bool> = OnceLock::new();
+    *FREE.get_or_init(|| {
+        let strict = std::fs::read_to_string("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.trim() == "2");
+        !strict && rustix::process::getrlimit(rustix::process::Resource::As).current.is_none()
+    })
 }
 
 /// An array in a memory map of its own.

@@ -1,7 +1,7 @@
 //! C3: when publishing stops, everybody is told the newest; nothing is lost, only skipped, and every turn is accounted
 //! for.
 
-use fanfare_core::{Limits, View};
+use fanfare_core::{Limits, PresentityId, View};
 use fanfare_tests::mesh::Mesh;
 
 #[test]
@@ -102,4 +102,64 @@ fn c3_seventy_thousand_changes_unseen_are_not_mistaken_for_none() {
     let counters = mesh.shards[0].counters();
     assert_eq!((counters.delivered, counters.skipped), (2, u64::from(changes) - 1));
     mesh.verify();
+}
+
+#[test]
+fn c3_a_forgotten_outbox_costs_nobody_anything() {
+    // What may come after it was forgotten: its frontend calls, somebody publishes, it unsubscribes, it is closed.
+    for after in ["writable", "publish", "outbox", "unsubscribe", "close"] {
+        for taken in 0..40 {
+            let mut mesh = Mesh::new(1, Limits::default());
+            let all: Vec<_> = (0..48).map(PresentityId::new).collect();
+            let (watcher, group) = mesh.watcher(0);
+            let (other, others) = mesh.watcher(0);
+            for of in [group, others] {
+                mesh.shards[0].subscribe(of, View::PLAIN, &all).unwrap();
+            }
+            mesh.settle();
+            mesh.hear(0, watcher);
+            mesh.hear(0, other);
+            for &presentity in &all {
+                mesh.publish(0, presentity, b"news");
+            }
+            mesh.settle();
+            let mut outbox = mesh.shards[0].outbox(watcher);
+            for _ in 0..taken {
+                outbox.next().expect("48 wait");
+            }
+            std::mem::forget(outbox);
+            let mut left = 48 - taken;
+            match after {
+                "writable" => mesh.shards[0].writable(watcher),
+                "publish" => {
+                    // Of all that it was told already, one is news again.
+                    mesh.publish(0, all[0], b"more news");
+                    mesh.settle();
+                    left += usize::from(taken > 0);
+                    mesh.shards[0].writable(watcher);
+                }
+                "outbox" => {}
+                "unsubscribe" => {
+                    mesh.shards[0].unsubscribe(group, &all[..20]).unwrap();
+                    mesh.shards[0].unsubscribe(group, &all[40..]).unwrap();
+                    left = (20..40).filter(|&nth| nth >= taken).count();
+                    // Runs that it gave back are another's now.
+                    let more: Vec<_> = (100..140).map(PresentityId::new).collect();
+                    mesh.shards[0].subscribe(others, View::PLAIN, &more).unwrap();
+                    mesh.settle();
+                    mesh.shards[0].writable(watcher);
+                }
+                _ => {
+                    assert!(mesh.shards[0].close_watcher(watcher));
+                    left = 0;
+                }
+            }
+            assert_eq!(mesh.hear(0, watcher).len(), left, "{after}, {taken} taken");
+            mesh.verify();
+            let heard = mesh.hear(0, other).len();
+            assert_eq!(heard, if after == "unsubscribe" { 88 } else { 48 }, "{after}, {taken} taken");
+            mesh.settle();
+            mesh.verify();
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The scoreboard: every figure that the project is measured by, in one go, each with its bar.
 //!
 //! Each question has a file; what the figures mean and how high their bars are stands in one table ([`BARS`]). A figure
-//! of time is CPU time of the thread, so that whoever else runs on the machine costs it caches but not its place, and a
+//! of time is CPU time of the thread (but for rivals and scaling), so that whoever else runs on the machine costs it caches but not its place, and a
 //! ratio is of two things that took turns in one run. What was not measured is said to be missing, and never guessed.
 
 mod above_floor;

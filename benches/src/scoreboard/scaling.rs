@@ -167,14 +167,17 @@ impl Team {
 }
 
 /// Notifications a second of two shards over those of two independent engines of one shard with half the users each: the
-/// median ratio of the rounds, and the larger rate.
+/// median ratio of the rounds. None where there are no two CPUs.
 ///
 /// # Panics
 /// If an engine cannot be started.
 #[must_use]
-pub fn scaling(users: u64, rounds: usize, stretch: Duration) -> f64 {
+pub fn scaling(users: u64, rounds: usize, stretch: Duration) -> Option<f64> {
+    if Cpus::all().resolve().map_or(0, |cpus| cpus.len()) < 2 {
+        return None;
+    }
     let joined = Team::signed_in(1, 2, Graph::uniform(users));
     let apart = Team::signed_in(2, 1, Graph::uniform(users / 2));
     let ratios: Vec<f64> = (0..rounds).map(|_| joined.rate(stretch) / apart.rate(stretch).max(1.0)).collect();
-    median(ratios)
+    Some(median(ratios))
 }

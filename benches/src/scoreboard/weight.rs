@@ -7,11 +7,15 @@ use fanfare_bench_world::{Graph, Mesh, Stage, World};
 pub fn bulk_and_churned(world: &mut World) -> (f64, f64) {
     let bulk = bytes_each(world);
     let graph = world.graph;
+    // Everybody leaves a tenth of the contacts, which the graph knows, before anybody joins others: as many of those that
+    // another user has, so that some are held already and topics end with more watchers or fewer.
+    let tenth = (graph.contacts() as usize).div_ceil(10);
     for user in 0..graph.users() {
-        // Each leaves a tenth of its contacts, which the graph knows, for as many of the presentities after them.
-        let leaves: Vec<u64> = graph.contacts_of(user).take((graph.contacts() as usize).div_ceil(10)).collect();
-        let joins: Vec<u64> = leaves.iter().map(|&whom| (whom + 1) % graph.presentities()).collect();
+        let leaves: Vec<u64> = graph.contacts_of(user).take(tenth).collect();
         world.unsubscribe_from(user, &leaves);
+    }
+    for user in (0..graph.users()).rev() {
+        let joins: Vec<u64> = graph.contacts_of(graph.users() + user).take(tenth).collect();
         world.subscribe_to(user, &joins);
     }
     world.drain();

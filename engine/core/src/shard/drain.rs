@@ -14,8 +14,6 @@ use crate::store::{Arena, Heap, List, NONE};
 /// Changes whose category the history tells.
 const HISTORY: u32 = 16;
 
-/// How many watchers ahead of its outbox a watcher's own line is asked for, then the first of its dirty runs, then the
-/// topic there. Each is as long before the next as a line takes from memory, about, while others are told.
 /// How many watchers before its outbox a watcher's lines are asked for: as long as a line takes from memory, about, while
 /// others are told.
 const AHEAD: usize = 12;
@@ -99,8 +97,8 @@ struct Due {
 
 /// What one watcher has still to be told. Taking a note means that the watcher has been told.
 ///
-/// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it. It has to be
-/// dropped: one that is forgotten (`mem::forget`) takes with it what its watcher had still to be told.
+/// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it. One that is
+/// forgotten (`mem::forget`) holds its watcher up until that call, too, or until something else changes for the watcher.
 pub struct Outbox<'a, B: ShardMemory> {
     shard: &'a mut FanOut<B>,
     watcher: WatcherId,
@@ -137,6 +135,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// The notes of a watcher; none if it was closed.
     pub fn outbox(&mut self, id: WatcherId) -> Outbox<'_, B> {
         let Some(index) = self.watcher(id) else {
+            // Closed: nobody's, and empty.
             let watcher = WatcherId { index: NONE, ..id };
             return Outbox {
                 shard: self,
@@ -149,6 +148,9 @@ impl<B: ShardMemory> FanOut<B> {
                 cursor: 0,
             };
         };
+        if self.outboxes.is_forgotten(index) {
+            self.outboxes.recover(index);
+        }
         self.outboxes.unready(index);
         self.open_outbox(index)
     }

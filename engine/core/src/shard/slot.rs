@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::ready::Ready;
 use super::watcher::{Group, Standing, Watcher};
 use crate::id::Categories;
-use crate::store::{Links, NONE, Record, Slab};
+use crate::store::{Links, List, NONE, Record, Slab};
 
 /// Slots in a run.
 pub(crate) const LANES: u32 = 16;
@@ -118,7 +118,7 @@ impl<B: ShardMemory> Outboxes<B> {
         let (index, lane) = place(slot);
         let Self { runs, watchers, ready, seen, .. } = self;
         let run = &mut runs[index];
-        let behind = seen.behind(turn, run.seen[lane]);
+        let (behind, lap) = (seen.behind(turn, run.seen[lane]), seen.lap);
         let was_clean = run.dirty == 0;
         run.dirty |= 1 << lane;
         if was_clean {
@@ -131,13 +131,15 @@ impl<B: ShardMemory> Outboxes<B> {
                 record.dirty.head = index;
                 if record.standing == Standing::Idle as u8 {
                     ready.enter(watcher, record);
+                } else {
+                    self.recover(watcher);
                 }
             } else {
                 // A watcher with a dirty run is not idle.
                 runs[tail].dirty_links.next = index;
             }
         }
-        if behind > seen.lap {
+        if behind > lap {
             self.settle(slot, turn, behind, counters);
         }
     }
@@ -190,6 +192,39 @@ impl<B: ShardMemory> Outboxes<B> {
         is_ready
     }
 
+    /// Whether an outbox of the watcher's was forgotten (`mem::forget`) instead of dropped: it took the list of dirty runs
+    /// with it. Nobody else is without one and not idle.
+    pub(crate) fn is_forgotten(&self, watcher: u32) -> bool {
+        let record = &self.watchers[watcher];
+        record.dirty.head == NONE && record.standing != Standing::Idle as u8
+    }
+
+    /// Makes the list of dirty runs anew after an outbox was forgotten. What it held is not known, so all is marked: a
+    /// mark too many is harmless.
+    #[cold]
+    pub(crate) fn recover(&mut self, watcher: u32) {
+        let mut dirty = List::EMPTY;
+        let mut group = self.watchers[watcher].groups.head;
+        while group != NONE {
+            let mut run = self.groups[group].runs.head;
+            while run != NONE {
+                let record = &mut self.runs[run];
+                record.dirty = record.used;
+                let next = record.links.next;
+                dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
+                run = next;
+            }
+            group = self.groups[group].links.next;
+        }
+        self.unready(watcher);
+        let record = &mut self.watchers[watcher];
+        (record.dirty, record.cursor) = (dirty, 0);
+        record.standing = Standing::Idle as u8;
+        if !dirty.is_empty() {
+            self.make_ready(watcher);
+        }
+    }
+
     /// Brings a slot that is far behind to one lap behind, so that `seen` cannot wrap unnoticed.
     #[cold]
     fn settle(&mut self, slot: u32, turn: u32, behind: u16, counters: &mut Counters) {
@@ -211,13 +246,16 @@ impl<B: ShardMemory> Outboxes<B> {
 
     /// Takes a lane's mark away.
     pub(crate) fn clear(&mut self, index: u32, lane: usize) {
-        let run = &mut self.runs[index];
-        if run.dirty & 1 << lane == 0 {
+        let SlotRun { dirty, watcher, .. } = self.runs[index];
+        if dirty & 1 << lane == 0 {
             return;
         }
+        if self.is_forgotten(watcher) {
+            self.recover(watcher);
+        }
+        let run = &mut self.runs[index];
         run.dirty &= !(1 << lane);
         if run.dirty == 0 {
-            let watcher = run.watcher;
             self.leave(index, watcher);
         }
     }

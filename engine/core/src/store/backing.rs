@@ -25,7 +25,7 @@ pub trait Backing<T>: Clone {
 /// An array that grows at its end. How an index becomes an address is the array's own affair, so that one that lies in
 /// a piece needs a comparison and an addition for it.
 pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
-    /// Makes room for the records below `len`; new ones are in their default state.
+    /// Makes room for the records below `len`; new ones are in their default state (zeroed, where they are plain data).
     ///
     /// # Errors
     /// When there is no more memory; nothing has changed then.

@@ -66,7 +66,8 @@ impl IdTable {
     pub(crate) fn candidates(&self, presentity: PresentityId) -> impl Iterator<Item = u32> + '_ {
         let part = &self.parts[presentity.partition().index()];
         let hash = hash(self.seed, presentity);
-        let (tag, mut at) = (tag(hash), part.home(hash));
+        let (tag, home) = (tag(hash), part.home(hash));
+        let mut at = home;
         let mut here = part.buckets.get(at).map_or((0, None), |bucket| (bucket.with(tag), Some(bucket)));
         core::iter::from_fn(move || {
             loop {
@@ -81,6 +82,10 @@ impl IdTable {
                     return None;
                 }
                 at = part.behind(at);
+                if at == home {
+                    // Entries stay where they overflowed to, so all buckets may have been passed by somebody.
+                    return None;
+                }
                 here = (part.buckets[at].with(tag), Some(&part.buckets[at]));
             }
         })
@@ -185,6 +190,9 @@ impl Part {
                 return;
             }
             at = self.behind(at);
+            if at == home {
+                return;
+            }
         }
     }
 
@@ -263,6 +271,36 @@ mod tests {
         let left = table.parts.iter().flat_map(|part| part.buckets.iter());
         assert!(left.clone().all(|bucket| bucket.passed == 0 && bucket.tags == [0; ROOM]));
         assert_eq!(table.len(), 0);
+    }
+
+    /// Ids of one partition, so that its few buckets fill, overflow and have all been passed.
+    fn crowded(number: u32) -> PresentityId {
+        let ids = (0..).map(PresentityId::new).filter(|id| id.partition().index() == 3);
+        ids.into_iter().nth(number as usize).expect("there are many")
+    }
+
+    #[test]
+    fn who_is_not_there_is_not_found_though_every_bucket_was_passed() {
+        let ids: Vec<_> = (0..90).map(crowded).collect();
+        let id_of = |number: u32| ids[number as usize];
+        for (least, most) in [(8, 18), (20, 36), (30, 45)] {
+            let (mut table, mut there) = (IdTable::new(11), BTreeSet::new());
+            let (mut state, mut all_passed) = (1u64, 0);
+            for _ in 0..20_000 {
+                state = mix(state);
+                let number = (state % 90) as u32;
+                if there.contains(&number) && there.len() > least {
+                    there.remove(&number);
+                    table.remove(id_of(number), number);
+                } else if there.len() < most && there.insert(number) {
+                    table.insert(id_of(number), number, id_of).expect("memory");
+                }
+                all_passed += u32::from(table.parts[3].buckets.iter().all(|bucket| bucket.passed != 0));
+                let asked = (state >> 40) as u32 % 90;
+                assert_eq!(table.find(id_of(asked), |index| index == asked).is_some(), there.contains(&asked));
+            }
+            assert!(all_passed > 0 || most > 18, "it never came to what is tested: {least} to {most}");
+        }
     }
 
     #[test]
