@@ -17,7 +17,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::OnceLock;
 
 use bytemuck::Pod;
-use fanfare_core::store::{Backing, OutOfMemory, Records};
+use fanfare_core::store::{Backing, HeldPiece, OutOfMemory, Records};
 use memmap2::{MmapMut, MmapOptions};
 
 const HUGE_PAGE: usize = 2 << 20;
@@ -66,6 +66,16 @@ pub struct MappedRecords<T> {
 }
 
 impl<T: Pod> Records<T> for MappedRecords<T> {
+    type Held<'a>
+        = HeldPiece<'a, T>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn hold(&mut self) -> HeldPiece<'_, T> {
+        HeldPiece(self.map.as_mut_slice())
+    }
+
     #[inline]
     fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory> {
         if len as usize <= self.map.records { Ok(()) } else { self.grow(len as usize) }

@@ -4,12 +4,12 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::slot::{LANES, Outboxes, SlotRun};
-use super::topic::{NO_CATEGORY, TopicParts};
+use super::topic::{TopicParts, Topics};
 use super::watcher::{Group, Standing};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View, WatcherId};
-use crate::store::{Arena, Heap, List, NONE};
+use crate::store::{Arena, Heap, NONE};
 
 /// Changes whose category the history tells.
 const HISTORY: u32 = 16;
@@ -98,20 +98,20 @@ struct Due {
 /// What one watcher has still to be told. Taking a note means that the watcher has been told.
 ///
 /// Left with notes untold, the watcher is not asked again until [`FanOut::writable`] is called for it. One that is
-/// forgotten (`mem::forget`) holds its watcher up until that call, too, or until something else changes for the watcher.
+/// forgotten (`mem::forget`) holds its watcher up until that call, too.
+///
+/// What is told leaves the watcher's record at once: so there is little to keep here, and nothing to be lost with it.
 pub struct Outbox<'a, B: ShardMemory> {
     shard: &'a mut FanOut<B>,
     watcher: WatcherId,
     token: u64,
-    left: u32,
-    /// The watcher's dirty runs, out of its record meanwhile: so that the record is written once, at the end.
-    dirty: List,
-    /// The run that is being told, in no list while lanes of it are left,
+    /// The run that is told, which is the first dirty one of the watcher's; none once all is told.
     run: u32,
-    /// and these lanes, whose marks are taken away already.
-    lanes: u16,
-    /// Where the first run goes on.
+    /// Where in it this round begins. Marks behind are told after all other runs'.
     cursor: u8,
+    left: u32,
+    /// The run whose topics' lines were asked for last.
+    approached: u32,
 }
 
 impl<B: ShardMemory> FanOut<B> {
@@ -135,34 +135,21 @@ impl<B: ShardMemory> FanOut<B> {
     /// The notes of a watcher; none if it was closed.
     pub fn outbox(&mut self, id: WatcherId) -> Outbox<'_, B> {
         let Some(index) = self.watcher(id) else {
-            // Closed: nobody's, and empty.
-            let watcher = WatcherId { index: NONE, ..id };
-            return Outbox {
-                shard: self,
-                watcher,
-                token: 0,
-                left: 0,
-                dirty: List::EMPTY,
-                run: NONE,
-                lanes: 0,
-                cursor: 0,
-            };
+            return Outbox { shard: self, watcher: id, token: 0, run: NONE, cursor: 0, left: 0, approached: NONE };
         };
-        if self.outboxes.is_forgotten(index) {
-            self.outboxes.recover(index);
-        }
         self.outboxes.unready(index);
         self.open_outbox(index)
     }
 
+    /// The outbox of a watcher that is in nobody's queue.
     #[inline]
     fn open_outbox(&mut self, index: u32) -> Outbox<'_, B> {
         let left = self.limits.notes_per_ready;
         let record = &mut self.outboxes.watchers[index];
         let watcher = WatcherId { index, generation: record.generation };
-        let (token, cursor) = (record.token, core::mem::replace(&mut record.cursor, 0));
-        let dirty = core::mem::replace(&mut record.dirty, List::EMPTY);
-        Outbox { shard: self, watcher, token, left, dirty, run: NONE, lanes: 0, cursor }
+        let (token, run) = (record.token, record.dirty.head);
+        let cursor = core::mem::replace(&mut record.cursor, 0);
+        Outbox { shard: self, watcher, token, run, cursor, left, approached: NONE }
     }
 
     /// Asks for the lines that a watcher's outbox will need which comes a little later. They come while others are told;
@@ -174,14 +161,60 @@ impl<B: ShardMemory> FanOut<B> {
             self.outboxes.runs.approach(run);
         }
     }
+}
 
+impl<B: ShardMemory> Topics<B> {
     /// Asks for the topics of a run's lanes, so that their lines come together.
     #[cold]
-    fn approach_topics(&self, run: u32, mut lanes: u16) {
-        let topics = &self.outboxes.runs[run].topics;
+    fn approach_of(&self, run: &SlotRun, mut lanes: u16) {
         while lanes != 0 {
-            self.topics.topics.approach(topics[lanes.trailing_zeros() as usize % LANES as usize]);
+            self.topics.approach(run.topics[lanes.trailing_zeros() as usize % LANES as usize]);
             lanes &= lanes - 1;
+        }
+    }
+}
+
+impl<B: ShardMemory> Outboxes<B> {
+    /// Takes a watcher's first run, which is told, out of its list; the next is the first now.
+    #[inline]
+    fn finish_run(&mut self, watcher: u32, next: u32) -> u32 {
+        let record = &mut self.watchers[watcher];
+        record.dirty.head = next;
+        if next == NONE {
+            record.dirty.tail = NONE;
+            record.standing = Standing::Idle as u8;
+        } else {
+            self.runs[next].dirty_links.prev = NONE;
+        }
+        next
+    }
+
+    /// Puts a watcher's first run behind its others; gives the next.
+    #[cold]
+    fn rotate(&mut self, watcher: u32) -> u32 {
+        let list = &mut self.watchers[watcher].dirty;
+        let run = list.head;
+        list.remove(&mut self.runs, run, SlotRun::dirty_links);
+        list.push_back(&mut self.runs, run, SlotRun::dirty_links);
+        list.head
+    }
+
+    /// Leaves a watcher with something untold.
+    #[cold]
+    fn put_back(&mut self, watcher: u32, cursor: u8, left: u32) {
+        let mut record = &mut self.watchers[watcher];
+        let lanes = self.runs[record.dirty.head].dirty & u16::MAX << cursor;
+        if lanes == 0 {
+            self.rotate(watcher);
+            record = &mut self.watchers[watcher];
+        } else {
+            record.cursor = lanes.trailing_zeros() as u8;
+        }
+        if left == 0 {
+            // It was us who stopped, for the sake of the other watchers: its turn comes again.
+            self.make_ready(watcher);
+        } else {
+            record.standing = Standing::Blocked as u8;
         }
     }
 }
@@ -212,7 +245,7 @@ impl<B: ShardMemory> Outbox<'_, B> {
             skipped_at_least: due.skipped_at_least,
             topic: due.topic,
             documents: &topics.documents,
-            parts: (due.parts != NONE).then(|| &topics.parts[due.parts]),
+            parts: if due.parts == NONE { None } else { Some(&topics.parts[due.parts]) },
             told: due.told,
             group: &self.shard.outboxes.groups[due.group],
         })
@@ -220,58 +253,62 @@ impl<B: ShardMemory> Outbox<'_, B> {
 
     #[inline]
     fn next_due(&mut self) -> Option<Due> {
-        if self.left == 0 {
-            return None;
-        }
         loop {
-            if self.lanes == 0 {
-                if self.dirty.head == NONE {
-                    return None;
-                }
-                self.begin_run();
+            if self.run == NONE || self.left == 0 {
+                return None;
             }
-            let (index, lane) = (self.run, self.lanes.trailing_zeros());
-            let at = lane as usize % LANES as usize;
-            self.lanes &= self.lanes - 1;
-            let FanOut { outboxes: Outboxes { runs, seen, .. }, topics, now, counters, .. } = &mut *self.shard;
-            let run = &mut runs[index];
-            if self.lanes == 0 && run.dirty != 0 {
-                // The round through this run is over; what was marked behind the cursor waits for the next one.
-                self.dirty.push_back(runs, index, SlotRun::dirty_links);
-            }
-            let run = &mut runs[index];
-            let topic = run.topics[at];
-            let record = &topics.topics[topic];
-            let behind = seen.behind(record.turn, run.seen[at]);
-            // A silent topic's home is about to say what follows, or a policy is being applied; then everybody is
-            // marked again. A mark without a change is only needless.
-            let is_open = record.is_open(*now);
-            if !is_open || behind == 0 {
-                counters.marks_needless += u64::from(is_open);
+            let FanOut { outboxes, topics, now, counters, .. } = &mut *self.shard;
+            let index = self.run;
+            let run = &mut outboxes.runs[index];
+            let lanes = run.dirty & u16::MAX << self.cursor;
+            if lanes == 0 {
+                self.cursor = 0;
+                self.run = outboxes.rotate(self.watcher.index);
                 continue;
             }
-            run.seen[at] = seen.of_turn(record.turn);
+            let lane = lanes.trailing_zeros();
+            let at = lane as usize % LANES as usize;
+            run.dirty &= !(1 << at);
+            let (topic, told_turn, next) = (run.topics[at], run.seen[at], run.dirty_links.next);
+            if run.dirty == 0 {
+                self.cursor = 0;
+                self.run = outboxes.finish_run(self.watcher.index, next);
+            } else if self.approached != index {
+                self.approached = index;
+                topics.approach_of(run, run.dirty);
+            }
+            let record = &topics.topics[topic];
+            let behind = outboxes.seen.behind(record.turn, told_turn);
+            if behind == 0 || !record.is_open(*now) {
+                // A silent topic's home is about to say what follows, or a policy is being applied; then everybody is
+                // marked again. A mark without a change is only needless.
+                counters.marks_needless += u64::from(behind == 0 && record.is_open(*now));
+                continue;
+            }
+            let run = &mut outboxes.runs[index];
+            run.seen[at] = outboxes.seen.of_turn(record.turn);
             let first = run.fresh & 1 << at != 0;
-            run.fresh &= !(1 << at);
-            let wants = run.wants();
+            if first {
+                run.fresh &= !(1 << at);
+            }
+            let (group, wants) = (run.group, run.wants());
             let mut due = Due {
                 slot: index * LANES + lane,
-                group: run.group,
+                group,
                 topic,
                 parts: record.parts,
                 presentity: record.presentity,
                 stamp: record.stamp,
                 view: record.view,
-                told: Categories::NONE,
+                told: record.categories(),
                 first,
                 skipped: u32::from(behind) - 1,
                 skipped_at_least: false,
             };
             if wants == Categories::ALL && due.parts == NONE {
                 counters.delivered += 1;
-                counters.skipped += u64::from(behind - 1);
-                if record.category != NO_CATEGORY {
-                    due.told = Categories::only(Category::from_low_bits(record.category));
+                if behind != 1 {
+                    counters.skipped += u64::from(behind - 1);
                 }
             } else if let Some((told, skipped, at_least)) = self.shard.wanted_of(topic, wants, behind, first) {
                 (due.told, due.skipped, due.skipped_at_least) = (told, skipped, at_least);
@@ -282,71 +319,13 @@ impl<B: ShardMemory> Outbox<'_, B> {
             return Some(due);
         }
     }
-
-    /// Takes the first run out of the list, and the marks of its lanes from the cursor on. There is a first run.
-    #[inline]
-    fn begin_run(&mut self) {
-        let runs = &mut self.shard.outboxes.runs;
-        let mut index = self.dirty.head;
-        let mut run = &mut runs[index];
-        self.dirty.head = run.dirty_links.next;
-        self.lanes = run.dirty & u16::MAX << self.cursor;
-        self.cursor = 0;
-        if self.dirty.head == NONE {
-            self.dirty.tail = NONE;
-        }
-        if self.lanes == 0 {
-            // All of it was marked behind the cursor: its next round is after all others'.
-            self.dirty.push_back(runs, index, SlotRun::dirty_links);
-            index = self.dirty.head;
-            run = &mut runs[index];
-            self.dirty.head = run.dirty_links.next;
-            if self.dirty.head == NONE {
-                self.dirty.tail = NONE;
-            }
-            self.lanes = run.dirty;
-        }
-        run.dirty &= !self.lanes;
-        self.run = index;
-        let others = self.lanes & (self.lanes - 1);
-        if others != 0 {
-            self.shard.approach_topics(index, others);
-        }
-    }
-
-    /// Puts back what was not told.
-    #[cold]
-    fn put_back(&mut self) {
-        let Outboxes { watchers, runs, .. } = &mut self.shard.outboxes;
-        let mut cursor = self.cursor;
-        if self.lanes != 0 {
-            runs[self.run].dirty |= self.lanes;
-            cursor = self.lanes.trailing_zeros() as u8;
-            if self.dirty.head != NONE {
-                runs[self.dirty.head].dirty_links.prev = NONE;
-            }
-            self.dirty.push_front(runs, self.run, SlotRun::dirty_links);
-        } else {
-            runs[self.dirty.head].dirty_links.prev = NONE;
-        }
-        let record = &mut watchers[self.watcher.index];
-        (record.dirty, record.cursor) = (self.dirty, cursor);
-        if self.left == 0 {
-            // It was us who stopped, for the sake of the other watchers: its turn comes again.
-            self.shard.outboxes.make_ready(self.watcher.index);
-        } else {
-            record.standing = Standing::Blocked as u8;
-        }
-    }
 }
 
 impl<B: ShardMemory> Drop for Outbox<'_, B> {
     #[inline]
     fn drop(&mut self) {
-        if self.lanes != 0 || self.dirty.head != NONE {
-            self.put_back();
-        } else if self.watcher.index != NONE {
-            self.shard.outboxes.watchers[self.watcher.index].standing = Standing::Idle as u8;
+        if self.run != NONE {
+            self.shard.outboxes.put_back(self.watcher.index, self.cursor, self.left);
         }
     }
 }
@@ -364,12 +343,11 @@ impl<B: ShardMemory> FanOut<B> {
         let record = &self.topics.topics[topic];
         let behind = u32::from(behind);
         let (changed, history) = match record.parts {
-            NONE => match record.category {
-                NO_CATEGORY => (Categories::NONE, 0),
-                category => {
-                    (Categories::only(Category::from_low_bits(category)), u64::from(category) * 0x1111_1111_1111_1111)
-                }
-            },
+            NONE => {
+                let only = record.categories();
+                let number = only.iter().next().map_or(0, Category::number);
+                (only, u64::from(number) * 0x1111_1111_1111_1111)
+            }
             parts => {
                 let parts = &self.topics.parts[parts];
                 // Whoever was settled may have missed a change of any category.

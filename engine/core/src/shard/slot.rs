@@ -14,7 +14,7 @@ use super::counters::Counters;
 use super::ready::Ready;
 use super::watcher::{Group, Standing, Watcher};
 use crate::id::Categories;
-use crate::store::{Links, List, NONE, Record, Slab};
+use crate::store::{Links, NONE, Record, Slab};
 
 /// Slots in a run.
 pub(crate) const LANES: u32 = 16;
@@ -113,35 +113,49 @@ pub(crate) struct Outboxes<B: ShardMemory> {
 
 impl<B: ShardMemory> Outboxes<B> {
     /// Leaves a mark: the topic of this slot is at `turn`, and the slot may not have been told.
-    #[inline]
     pub(crate) fn mark(&mut self, slot: u32, turn: u32, counters: &mut Counters) {
-        let (index, lane) = place(slot);
+        self.mark_all(&[slot], turn, counters);
+    }
+
+    /// Leaves marks at slots of a topic that is at `turn`.
+    #[inline]
+    pub(crate) fn mark_all(&mut self, slots: &[u32], turn: u32, counters: &mut Counters) {
+        let farthest = self.mark_and_measure(slots, turn);
+        if farthest > self.seen.lap {
+            self.settle_all(slots, turn, counters);
+        }
+    }
+
+    /// Marks slots, and tells how far behind the farthest is: what is rare is only found out about here, so that this is a
+    /// loop without calls.
+    #[inline]
+    fn mark_and_measure(&mut self, slots: &[u32], turn: u32) -> u16 {
         let Self { runs, watchers, ready, seen, .. } = self;
-        let run = &mut runs[index];
-        let (behind, lap) = (seen.behind(turn, run.seen[lane]), seen.lap);
-        let was_clean = run.dirty == 0;
-        run.dirty |= 1 << lane;
-        if was_clean {
+        let (mut runs, mut watchers, seen) = (runs.hold(), watchers.hold(), *seen);
+        let mut farthest = 0;
+        for &slot in slots {
+            let (index, lane) = place(slot);
+            let run = &mut runs[index];
+            farthest = seen.behind(turn, run.seen[lane]).max(farthest);
+            let was_clean = run.dirty == 0;
+            run.dirty |= 1 << lane;
+            if !was_clean {
+                continue;
+            }
             // The run enters its watcher's list.
             let watcher = run.watcher;
             let record = &mut watchers[watcher];
             let tail = core::mem::replace(&mut record.dirty.tail, index);
             run.dirty_links = Links { prev: tail, next: NONE };
             if tail == NONE {
+                // It was idle.
                 record.dirty.head = index;
-                if record.standing == Standing::Idle as u8 {
-                    ready.enter(watcher, record);
-                } else {
-                    self.recover(watcher);
-                }
+                ready.enter(watcher, record);
             } else {
-                // A watcher with a dirty run is not idle.
                 runs[tail].dirty_links.next = index;
             }
         }
-        if behind > lap {
-            self.settle(slot, turn, behind, counters);
-        }
+        farthest
     }
 
     /// Asks for the lines that marking these slots will need first, and telling them next: each comes from far away;
@@ -192,46 +206,18 @@ impl<B: ShardMemory> Outboxes<B> {
         is_ready
     }
 
-    /// Whether an outbox of the watcher's was forgotten (`mem::forget`) instead of dropped: it took the list of dirty runs
-    /// with it. Nobody else is without one and not idle.
-    pub(crate) fn is_forgotten(&self, watcher: u32) -> bool {
-        let record = &self.watchers[watcher];
-        record.dirty.head == NONE && record.standing != Standing::Idle as u8
-    }
-
-    /// Makes the list of dirty runs anew after an outbox was forgotten. What it held is not known, so all is marked: a
-    /// mark too many is harmless.
+    /// Brings those of the slots that are far behind to one lap behind, so that `seen` cannot wrap unnoticed.
     #[cold]
-    pub(crate) fn recover(&mut self, watcher: u32) {
-        let mut dirty = List::EMPTY;
-        let mut group = self.watchers[watcher].groups.head;
-        while group != NONE {
-            let mut run = self.groups[group].runs.head;
-            while run != NONE {
-                let record = &mut self.runs[run];
-                record.dirty = record.used;
-                let next = record.links.next;
-                dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
-                run = next;
+    fn settle_all(&mut self, slots: &[u32], turn: u32, counters: &mut Counters) {
+        for &slot in slots {
+            let (index, lane) = place(slot);
+            let run = &mut self.runs[index];
+            let behind = self.seen.behind(turn, run.seen[lane]);
+            if behind > self.seen.lap {
+                run.seen[lane] = self.seen.of_turn(turn.wrapping_sub(u32::from(self.seen.lap)));
+                self.count_passed(slot, (behind - self.seen.lap).into(), counters);
             }
-            group = self.groups[group].links.next;
         }
-        self.unready(watcher);
-        let record = &mut self.watchers[watcher];
-        (record.dirty, record.cursor) = (dirty, 0);
-        record.standing = Standing::Idle as u8;
-        if !dirty.is_empty() {
-            self.make_ready(watcher);
-        }
-    }
-
-    /// Brings a slot that is far behind to one lap behind, so that `seen` cannot wrap unnoticed.
-    #[cold]
-    fn settle(&mut self, slot: u32, turn: u32, behind: u16, counters: &mut Counters) {
-        let (index, lane) = place(slot);
-        let run = &mut self.runs[index];
-        run.seen[lane] = self.seen.of_turn(turn.wrapping_sub(u32::from(self.seen.lap)));
-        self.count_passed(slot, (behind - self.seen.lap).into(), counters);
     }
 
     /// Counts turns that a slot will never be told, early.
@@ -249,9 +235,6 @@ impl<B: ShardMemory> Outboxes<B> {
         let SlotRun { dirty, watcher, .. } = self.runs[index];
         if dirty & 1 << lane == 0 {
             return;
-        }
-        if self.is_forgotten(watcher) {
-            self.recover(watcher);
         }
         let run = &mut self.runs[index];
         run.dirty &= !(1 << lane);

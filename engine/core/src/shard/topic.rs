@@ -10,7 +10,7 @@ use super::ShardMemory;
 use super::subscriber::EntryRun;
 use crate::document::Document;
 use crate::error::Corrupt;
-use crate::id::{CATEGORIES, Category, PresentityId, Stamp, Tick, View};
+use crate::id::{CATEGORIES, Categories, Category, PresentityId, Stamp, Tick, View};
 use crate::store::{Arena, Heap, IdTable, Links, NONE, Record, Slab, SlabFull};
 
 /// The home has answered the newest join. Without it the topic is silent.
@@ -58,8 +58,8 @@ pub struct Topic {
     pub(crate) remaining: u32,
     pub(crate) view: View,
     pub(crate) state: u8,
-    /// The category of all changes, while they were of one.
-    pub(crate) category: u8,
+    /// The category of all changes, while they were of one, as a set's bits: none before the first.
+    category_bits: u8,
     /// The last bulk call whose group holds the topic; see `FanOut::subscribe`.
     pub(crate) held_in_call: u32,
 }
@@ -80,6 +80,11 @@ impl Topic {
         self.state & (LIVE | CLOSED) == LIVE && self.expires > now
     }
 
+    /// The category of all changes, as a set; only of use while `parts` is none.
+    pub(crate) fn categories(&self) -> Categories {
+        Categories::from_bits(self.category_bits)
+    }
+
     pub(crate) fn lives(&self) -> bool {
         self.generation & 1 == 1
     }
@@ -90,9 +95,6 @@ impl Record for Topic {
         &mut self.head
     }
 }
-
-/// The number of no category: nothing was ever told to the topic.
-pub(crate) const NO_CATEGORY: u8 = u8::MAX;
 
 /// The documents of a topic with several categories.
 #[derive(Debug, Default)]
@@ -166,7 +168,6 @@ impl<B: ShardMemory> Topics<B> {
             generation: topic.generation.wrapping_add(1),
             head: NONE,
             parts: NONE,
-            category: NO_CATEGORY,
             ..Topic::default()
         };
         let topics = &self.topics;
@@ -230,8 +231,9 @@ impl<B: ShardMemory> Topics<B> {
         document: Option<Document>,
     ) -> Result<Option<Document>, SlabFull> {
         let topic = &mut self.topics[index];
-        if topic.parts == NONE && (topic.category == category.number() || topic.category == NO_CATEGORY) {
-            topic.category = category.number();
+        let only = Categories::only(category);
+        if topic.parts == NONE && [Categories::NONE, only].contains(&topic.categories()) {
+            topic.category_bits = only.bits();
             return Ok(core::mem::replace(&mut self.documents[index], document));
         }
         self.spread(index, before)?;
@@ -251,7 +253,7 @@ impl<B: ShardMemory> Topics<B> {
         let parts = self.parts.insert()?;
         let record = &mut self.parts[parts];
         *record = TopicParts::default();
-        if let Some(category) = Category::new(topic.category) {
+        if let Some(category) = topic.categories().iter().next() {
             record.turns[category.index()] = before;
             record.known = 1 << category.number();
             record.documents[category.index()] = self.documents[index].take();

@@ -10,7 +10,7 @@ use super::slot::Outboxes;
 use super::subscriber::{ENTRIES, ENTRY_STRIDE, EntryRun};
 use super::topic::{TopicPlaces, Topics, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::{FanOut, ShardMemory};
-use crate::store::{List, NONE};
+use crate::store::{List, NONE, Slab};
 
 /// Entries that a long walk may visit before the next long one has its turn.
 const QUANTUM: usize = 256;
@@ -25,47 +25,51 @@ struct Lines {
     newest: usize,
 }
 
-/// Slots of one topic, and its turn.
+/// Part of an entry run of one topic, and the topic's turn. Subscriber lists do not change while a step walks.
 #[derive(Clone, Copy, Default)]
 struct Line {
-    slots: [u32; ENTRIES as usize],
-    len: usize,
+    run: u32,
+    from: u32,
+    to: u32,
     turn: u32,
 }
 
 impl Line {
     #[inline]
-    fn slots(&self) -> &[u32] {
-        self.slots.get(..self.len).unwrap_or(&[])
-    }
-
-    #[inline]
-    fn mark<B: ShardMemory>(&self, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
-        for &slot in self.slots() {
-            outboxes.mark(slot, self.turn, counters);
+    fn slots<'a, B: ShardMemory>(&self, entries: &'a Slab<EntryRun, B>) -> &'a [u32] {
+        if self.from >= self.to {
+            return &[];
         }
+        entries[self.run].slots.get(self.from as usize..self.to as usize).unwrap_or(&[])
     }
 }
 
 impl Lines {
-    #[inline]
-    fn push<B: ShardMemory>(&mut self, slots: &[u32], turn: u32, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
-        outboxes.approach(slots);
-        outboxes.approach_watchers(self.lines[self.newest].slots());
+    /// Takes in the next line, and marks the one that has waited longest.
+    fn push<B: ShardMemory>(
+        &mut self,
+        line: Line,
+        entries: &Slab<EntryRun, B>,
+        outboxes: &mut Outboxes<B>,
+        counters: &mut Counters,
+    ) {
+        outboxes.approach(line.slots(entries));
+        outboxes.approach_watchers(self.lines[self.newest].slots(entries));
         self.newest ^= 1;
-        let oldest = &mut self.lines[self.newest];
-        oldest.mark(outboxes, counters);
-        oldest.len = slots.len().min(ENTRIES as usize);
-        oldest.turn = turn;
-        oldest.slots.iter_mut().zip(slots).for_each(|(kept, &slot)| *kept = slot);
+        let oldest = core::mem::replace(&mut self.lines[self.newest], line);
+        outboxes.mark_all(oldest.slots(entries), oldest.turn, counters);
     }
 
     /// Marks what is left.
-    fn finish<B: ShardMemory>(self, outboxes: &mut Outboxes<B>, counters: &mut Counters) {
-        let newest = &self.lines[self.newest];
-        outboxes.approach_watchers(newest.slots());
-        self.lines[self.newest ^ 1].mark(outboxes, counters);
-        newest.mark(outboxes, counters);
+    fn finish<B: ShardMemory>(
+        mut self,
+        entries: &Slab<EntryRun, B>,
+        outboxes: &mut Outboxes<B>,
+        counters: &mut Counters,
+    ) {
+        for _ in 0..self.lines.len() {
+            self.push(Line::default(), entries, outboxes, counters);
+        }
     }
 }
 
@@ -140,7 +144,7 @@ impl<B: ShardMemory> FanOut<B> {
         left -= self.walk_short(budget - for_long, &mut lines);
         left -= self.walk_long(left, &mut lines);
         left -= self.walk_short(left, &mut lines);
-        lines.finish(&mut self.outboxes, &mut self.counters);
+        lines.finish(&self.topics.entries, &mut self.outboxes, &mut self.counters);
         budget - left
     }
 
@@ -186,10 +190,10 @@ impl<B: ShardMemory> FanOut<B> {
         while left > 0 {
             let fill = if run == record.head { Topics::<B>::fill(record.len) } else { ENTRIES };
             let end = fill.min(position.saturating_add(left));
-            let EntryRun { next, ref slots } = runs[run];
+            let next = runs[run].next;
             runs.approach(if next == NONE { next_head } else { next });
-            let slots = slots.get(position as usize..end as usize).unwrap_or(&[]);
-            lines.push(slots, record.turn, &mut self.outboxes, &mut self.counters);
+            let line = Line { run, from: position, to: end, turn: record.turn };
+            lines.push(line, runs, &mut self.outboxes, &mut self.counters);
             left -= end.saturating_sub(position);
             position = end.max(position);
             if position >= fill {
@@ -216,6 +220,6 @@ impl<B: ShardMemory> FanOut<B> {
         let due = (u64::from(record.len) * u64::from(turns)).div_ceil(lap);
         let mut lines = Lines::default();
         self.walk(topic, due.min(record.len.into()) as usize, &mut lines);
-        lines.finish(&mut self.outboxes, &mut self.counters);
+        lines.finish(&self.topics.entries, &mut self.outboxes, &mut self.counters);
     }
 }

@@ -111,11 +111,7 @@ impl<B: ShardMemory> FanOut<B> {
             let group = self.outboxes.watchers[index].groups.head;
             self.close_group_at(group);
         }
-        // It has nothing left to be told, but for what a forgotten outbox held.
-        self.outboxes.unready(index);
         let record = &mut self.outboxes.watchers[index];
-        record.standing = Standing::Idle as u8;
-        record.dirty = List::EMPTY;
         record.generation = record.generation.wrapping_add(1);
         self.outboxes.watchers.remove(index);
         true
@@ -200,9 +196,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// Does nothing for a watcher that is not waiting for it.
     pub fn writable(&mut self, watcher: WatcherId) {
         let Some(index) = self.watcher(watcher) else { return };
-        if self.outboxes.is_forgotten(index) {
-            self.outboxes.recover(index);
-        } else if self.outboxes.watchers[index].standing == Standing::Blocked as u8 {
+        if self.outboxes.watchers[index].standing == Standing::Blocked as u8 {
             self.outboxes.make_ready(index);
         }
     }

@@ -55,6 +55,12 @@ impl<T, B: Backing<T>> Arena<T, B> {
         (u64::from(self.len) * size_of::<T>() as u64).next_multiple_of(B::PAGE_BYTES as u64)
     }
 
+    /// Takes the records in hand for a loop; see [`Records::hold`].
+    #[inline]
+    pub(crate) fn hold(&mut self) -> <B::Records as Records<T>>::Held<'_> {
+        self.records.hold()
+    }
+
     /// A hint that the record will be looked at soon; never wrong.
     #[inline]
     pub fn approach(&self, index: u32) {

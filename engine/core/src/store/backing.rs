@@ -25,6 +25,15 @@ pub trait Backing<T>: Clone {
 /// An array that grows at its end. How an index becomes an address is the array's own affair, so that one that lies in
 /// a piece needs a comparison and an addition for it.
 pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
+    /// The array in the hand of a loop.
+    type Held<'a>: IndexMut<u32, Output = T>
+    where
+        Self: 'a;
+
+    /// Takes the array in hand for a loop that writes records: where it lies cannot change meanwhile and stays in registers,
+    /// while through the array itself it is read again after each write.
+    fn hold(&mut self) -> Self::Held<'_>;
+
     /// Makes room for the records below `len`; new ones are in their default state (zeroed, where they are plain data).
     ///
     /// # Errors
@@ -67,6 +76,15 @@ impl<T> Segments<T> {
 }
 
 impl<T: Default> Records<T> for Segments<T> {
+    type Held<'a>
+        = HeldSegments<'a, T>
+    where
+        Self: 'a;
+
+    fn hold(&mut self) -> HeldSegments<'_, T> {
+        HeldSegments(self)
+    }
+
     fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory> {
         while self.0.len() < len.div_ceil(1 << Self::SHIFT) as usize {
             let mut segment = Vec::new();
@@ -91,5 +109,43 @@ impl<T> IndexMut<u32> for Segments<T> {
     #[inline]
     fn index_mut(&mut self, index: u32) -> &mut T {
         &mut self.0[(index >> Self::SHIFT) as usize][(index & Self::MASK) as usize]
+    }
+}
+
+/// Segments in the hand of a loop.
+pub struct HeldSegments<'a, T>(&'a mut Segments<T>);
+
+impl<T> Index<u32> for HeldSegments<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.0[index]
+    }
+}
+
+impl<T> IndexMut<u32> for HeldSegments<'_, T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.0[index]
+    }
+}
+
+/// An array that lies in one piece, in the hand of a loop.
+pub struct HeldPiece<'a, T>(pub &'a mut [T]);
+
+impl<T> Index<u32> for HeldPiece<'_, T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: u32) -> &T {
+        &self.0[index as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for HeldPiece<'_, T> {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut T {
+        &mut self.0[index as usize]
     }
 }

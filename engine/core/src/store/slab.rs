@@ -4,7 +4,7 @@ use core::ops::{Index, IndexMut};
 
 use super::NONE;
 use super::arena::Arena;
-use super::backing::{Backing, Heap, OutOfMemory};
+use super::backing::{Backing, Heap, OutOfMemory, Records};
 
 /// A record with a field that may hold the chain of free records while it is not in use.
 pub(crate) trait Record {
@@ -99,6 +99,12 @@ impl<T, B: Backing<T>> Slab<T, B> {
     /// The record, if the number was ever given out.
     pub(crate) fn get(&self, index: u32) -> Option<&T> {
         (index < self.arena.len()).then(|| &self.arena[index])
+    }
+
+    /// Takes the records in hand for a loop; see [`Records::hold`].
+    #[inline]
+    pub(crate) fn hold(&mut self) -> <B::Records as Records<T>>::Held<'_> {
+        self.arena.hold()
     }
 
     /// A hint that the record will be looked at soon; never wrong.

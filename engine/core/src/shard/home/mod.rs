@@ -118,7 +118,7 @@ impl<B: ShardMemory> Homes<B> {
             expiry_place: NONE,
             parts: NONE,
             view,
-            category: super::topic::NO_CATEGORY,
+            category: record::NO_CATEGORY,
             hides_stamp: view.is_closed(),
             ..HomeView::default()
         };
@@ -352,8 +352,7 @@ impl<B: ShardMemory> Homes<B> {
     /// Spreads a view over several categories when a second one comes.
     fn make_parts_for(&mut self, view: u32, category: Category) -> Result<(), SlabFull> {
         let record = &mut self.views[view];
-        if record.parts != NONE || record.category == category.number() || record.category == super::topic::NO_CATEGORY
-        {
+        if record.parts != NONE || record.category == category.number() || record.category == record::NO_CATEGORY {
             return Ok(());
         }
         let index = self.parts.insert()?;

@@ -47,6 +47,9 @@ impl Record for Ward {
     }
 }
 
+/// The number of no category: nothing was ever published.
+pub(crate) const NO_CATEGORY: u8 = u8::MAX;
+
 /// One rendering of a presentity's state: 48 bytes.
 #[derive(Debug, Default)]
 pub(crate) struct HomeView {
