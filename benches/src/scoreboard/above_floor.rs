@@ -14,7 +14,7 @@ use fanfare_rivals::median;
 use super::cpu_time::cpu_time_of;
 
 /// Publications between two drains.
-const BATCH: u64 = 64;
+pub(crate) const BATCH: u64 = 64;
 
 /// What a notification costs in one world.
 #[derive(Clone, Copy, Debug)]

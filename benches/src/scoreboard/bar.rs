@@ -52,7 +52,7 @@ const fn bar(key: &'static str, kind: Kind, reach: Reach, what: &'static str) ->
 }
 
 /// All figures, in the order in which they are shown.
-pub const BARS: [Bar; 28] = [
+pub const BARS: [Bar; 29] = [
     bar("rival_best_10k", Kind::Target, Reach::AtLeast(4.0), "times the best queueing rival, 10 k users"),
     bar("rival_best_100k", Kind::Target, Reach::AtLeast(4.0), "times the best queueing rival, 100 k users"),
     bar("rival_broadcast", Kind::Target, Reach::AtLeast(20.0), "times tokio broadcast, 10 k users"),
@@ -79,6 +79,7 @@ pub const BARS: [Bar; 28] = [
     bar("hot_steps", Kind::Gate, Reach::AtMost(2.0), "steps until 256 watchers beside it are marked"),
     bar("scaling_2", Kind::Gate, Reach::AtLeast(0.8), "two shards over two independent engines"),
     bar("scaling_2_target", Kind::Target, Reach::AtLeast(0.9), "the same, aimed at"),
+    bar("two_shards_per_s", Kind::Beside, Reach::Open, "notifications a second on two shards"),
     bar(
         "half_load_last_p99_us",
         Kind::Target,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fanfare_benches::scoreboard::{
-    AboveFloor, Figures, Line, OutsideError, Verdict, above_floor, billion, bulk_and_churned, half_load, hot,
+    AboveFloor, Figures, Line, OutsideError, Scaling, Verdict, above_floor, billion, bulk_and_churned, half_load, hot,
     instructions, lines, rivals, scaling, short, two_shards,
 };
 use fanfare_benches::{Graph, World};
@@ -111,9 +111,13 @@ impl Run {
         }
         if self.asks("scaling") {
             // Quick is short of memory bandwidth at a fifth of the size as well; the gate's own size takes a minute.
-            let (users, rounds) = if quick { (200_000, 5) } else { (1_000_000, 9) };
-            match scaling(users, rounds, Duration::from_millis(if quick { 500 } else { 2_000 })) {
-                Some(ratio) => self.figures.extend([("scaling_2", ratio), ("scaling_2_target", ratio)]),
+            let (users, rounds) = if quick { (200_000, 21) } else { (1_000_000, 41) };
+            match scaling(users, rounds, Duration::from_millis(if quick { 150 } else { 400 })) {
+                Some(Scaling { ratio, joined_per_s }) => self.figures.extend([
+                    ("scaling_2", ratio),
+                    ("scaling_2_target", ratio),
+                    ("two_shards_per_s", joined_per_s),
+                ]),
                 None => self.miss("scaling", "it takes two CPUs"),
             }
         }

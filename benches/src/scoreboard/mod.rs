@@ -18,5 +18,5 @@ pub use bar::{BARS, Bar, Figures, Kind, Line, Reach, Verdict, lines, short};
 pub use hot::hot;
 pub use outside::{Baseline, OutsideError, billion, half_load, instructions};
 pub use rivals::rivals;
-pub use scaling::scaling;
+pub use scaling::{Scaling, scaling};
 pub use weight::{bulk_and_churned, two_shards};

@@ -17,21 +17,26 @@ use fanfare::{
 use fanfare_bench_world::Graph;
 use fanfare_rivals::median;
 
-use super::above_floor::Order;
+use super::above_floor::{BATCH, Order};
 
-/// Publications without an answer, beyond which a shard publishes no more. The other shard answers once a turn, which is
-/// long under such a load: with 128 under way the shards waited for each other for a sixth of the time, with 440 and more
-/// they do not.
-const UNDER_WAY_MAX: u64 = 1_900;
+/// Notifications that a shard's publications may have under way, beyond which it publishes no more: four batches. Without
+/// such a bound all watchers have always something to be told, most changes are skipped, and what is measured is how much
+/// can be skipped.
+const NOTES_AHEAD_MAX: u64 = 4 * BATCH * 80;
+/// More than a shard ever has under way at its link.
 const CREDITS: u32 = 2_048;
 
-/// What all shards of a team see.
+/// What all shards of an engine see.
 #[derive(Default)]
 struct Board {
     /// Shards whose users have signed in.
     signed_in: AtomicU64,
     works: AtomicBool,
+    /// Notifications that were asked for by publishing,
+    owed: AtomicU64,
+    /// and those that were told, in this stretch of work.
     told: AtomicU64,
+    shards: u64,
     /// Shards that have nothing to do sleep.
     wakers: Mutex<Vec<Waker>>,
 }
@@ -51,7 +56,6 @@ struct Busy {
     of: u64,
     groups: Vec<GroupId>,
     order: Order,
-    under_way: u64,
     serial: u64,
     told: u64,
 }
@@ -85,29 +89,25 @@ impl Frontend for Busy {
             }
             return Poll::WORKED;
         }
-        self.board.told.fetch_add(std::mem::take(&mut self.told), Ordering::Relaxed);
+        let told = std::mem::take(&mut self.told);
+        let told = self.board.told.fetch_add(told, Ordering::Relaxed) + told;
         if !self.board.works.load(Ordering::Acquire) {
             return Poll::IDLE;
         }
-        // Always some under way, so that no shard waits for an answer that another has not come to; fewer than a link
-        // has credits for.
-        if self.under_way <= UNDER_WAY_MAX {
+        if self.board.owed.load(Ordering::Relaxed) < told + NOTES_AHEAD_MAX * self.board.shards {
+            self.board.owed.fetch_add(BATCH * self.graph.contacts(), Ordering::Relaxed);
             for nth in self.order.batch() {
                 self.serial += 1;
                 let mut document = [0u8; 32];
                 document[..8].copy_from_slice(&self.serial.to_le_bytes());
                 let whose = PresentityId::new(nth * self.of + self.place);
-                if shard.publish(Publication::plain(whose, Bytes::copy_from_slice(&document))).is_ok() {
-                    self.under_way += 1;
-                }
+                shard.publish(Publication::plain(whose, Bytes::copy_from_slice(&document))).expect("a credit");
             }
         }
         Poll::WORKED
     }
 
-    fn done(&mut self, _: Ticket, _: Outcome) {
-        self.under_way -= 1;
-    }
+    fn done(&mut self, _: Ticket, _: Outcome) {}
 
     fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
         while outbox.next().is_some() {
@@ -118,66 +118,106 @@ impl Frontend for Busy {
 
 /// Engines that work at the same time, with one shard for each core among them.
 struct Team {
-    engines: Vec<Engine>,
-    board: Arc<Board>,
+    /// Each with what its shards see.
+    engines: Vec<(Engine, Arc<Board>)>,
 }
 
 impl Team {
     fn signed_in(engines: usize, shards_each: usize, graph: Graph) -> Self {
-        let board = Arc::new(Board::default());
         let cpus = Cpus::all().resolve().unwrap_or_default();
         let engines = (0..engines).map(|engine| {
-            let board = board.clone();
+            let board = Arc::new(Board { shards: shards_each as u64, ..Board::default() });
+            let shared = board.clone();
             let make = move |core: Core| {
                 let (place, of) = (core.index.index() as u64, shards_each as u64);
                 let order = Order { presentities: (graph.users() - place).div_ceil(of), next: 1 };
-                let board = board.clone();
+                let board = shared.clone();
                 board.wakers.lock().expect("no panic under it").push(core.waker);
-                Busy { board, graph, place, of, groups: Vec::new(), order, under_way: 0, serial: 0, told: 0 }
+                Busy { board, graph, place, of, groups: Vec::new(), order, serial: 0, told: 0 }
             };
             let from = engine * shards_each;
             let mine = cpus.get(from..from + shards_each).map(|cpus| Cpus::list(cpus.iter().copied()));
             let limits = Limits { credits: CREDITS, link_slots: 4 * CREDITS, ..Limits::default() };
             let builder = Engine::builder().shards(shards_each).runtime(Runtime::Thread).limits(limits);
             let builder = mine.map_or(builder.clone(), |cpus| builder.cpus(cpus));
-            builder.start(make).expect("an engine")
+            (builder.start(make).expect("an engine"), board)
         });
-        let team = Self { engines: engines.collect(), board };
-        let shards = (team.engines.len() * shards_each) as u64;
-        while team.board.signed_in.load(Ordering::Acquire) < shards {
+        let team = Self { engines: engines.collect() };
+        while team.sum(|board| &board.signed_in) < (team.engines.len() * shards_each) as u64 {
             std::thread::sleep(Duration::from_millis(5));
         }
+        team.rest();
         team
+    }
+
+    fn sum(&self, of: impl Fn(&Board) -> &AtomicU64) -> u64 {
+        self.engines.iter().map(|(_, board)| of(board).load(Ordering::Acquire)).sum()
     }
 
     /// Notifications a second of all its shards, over a stretch of work.
     fn rate(&self, stretch: Duration) -> f64 {
-        self.board.works.store(true, Ordering::Release);
-        self.board.wake_all();
-        // The first states of a sign-in, or what was left of the last stretch, is not counted.
+        for (_, board) in &self.engines {
+            board.owed.store(0, Ordering::Relaxed);
+            board.told.store(0, Ordering::Relaxed);
+            board.works.store(true, Ordering::Release);
+            board.wake_all();
+        }
         std::thread::sleep(stretch / 4);
-        let (begun, before) = (Instant::now(), self.board.told.load(Ordering::Relaxed));
+        let (begun, before) = (Instant::now(), self.sum(|board| &board.told));
         std::thread::sleep(stretch);
-        let told = self.board.told.load(Ordering::Relaxed) - before;
+        let told = self.sum(|board| &board.told) - before;
         let rate = told as f64 / begun.elapsed().as_secs_f64();
-        self.board.works.store(false, Ordering::Release);
-        std::thread::sleep(stretch / 8);
+        self.engines.iter().for_each(|(_, board)| board.works.store(false, Ordering::Release));
+        self.rest();
         rate
+    }
+
+    /// Waits until all that is under way has been told: it would be taken from what the other team has.
+    fn rest(&self) {
+        let mut before = None;
+        loop {
+            let told = self.sum(|board| &board.told);
+            if before == Some(told) {
+                return;
+            }
+            before = Some(told);
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 
-/// Notifications a second of two shards over those of two independent engines of one shard with half the users each: the
-/// median ratio of the rounds. None where there are no two CPUs.
+/// What was measured of two shards.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling {
+    /// Notifications a second of two shards over those of two engines.
+    pub ratio: f64,
+    /// Notifications a second of the two shards together.
+    pub joined_per_s: f64,
+}
+
+/// Two shards against two independent engines of one shard with half the users each: medians of the rounds. None where
+/// there are no two CPUs.
 ///
 /// # Panics
 /// If an engine cannot be started.
 #[must_use]
-pub fn scaling(users: u64, rounds: usize, stretch: Duration) -> Option<f64> {
+pub fn scaling(users: u64, rounds: usize, stretch: Duration) -> Option<Scaling> {
     if Cpus::all().resolve().map_or(0, |cpus| cpus.len()) < 2 {
         return None;
     }
     let joined = Team::signed_in(1, 2, Graph::uniform(users));
     let apart = Team::signed_in(2, 1, Graph::uniform(users / 2));
-    let ratios: Vec<f64> = (0..rounds).map(|_| joined.rate(stretch) / apart.rate(stretch).max(1.0)).collect();
-    Some(median(ratios))
+    let mut rates = Vec::new();
+    // Who begins takes turns as well, so that a machine that slows down for a while slows down both.
+    for round in 0..rounds {
+        let teams = if round % 2 == 0 { [&joined, &apart] } else { [&apart, &joined] };
+        let mut pair = teams.map(|team| team.rate(stretch));
+        if round % 2 != 0 {
+            pair.reverse();
+        }
+        rates.push(pair);
+    }
+    let ratios: Vec<f64> = rates.iter().map(|[joined, apart]| joined / apart.max(1.0)).collect();
+    let joined_rates: Vec<f64> = rates.iter().map(|[joined, _]| *joined).collect();
+    Some(Scaling { ratio: median(ratios), joined_per_s: median(joined_rates) })
 }

@@ -156,9 +156,10 @@ impl<B: ShardMemory> FanOut<B> {
     /// in its turn they would be waited for.
     #[inline]
     fn approach_ready(&self) {
-        if let Some((watcher, run)) = self.outboxes.ready.ahead(AHEAD) {
-            self.outboxes.watchers.approach(watcher);
-            self.outboxes.runs.approach(run);
+        if let Some(place) = self.outboxes.ready.ahead(AHEAD) {
+            self.outboxes.watchers.approach(place.watcher);
+            self.outboxes.runs.approach(place.run);
+            self.topics.topics.approach(place.topic);
         }
     }
 }

@@ -9,13 +9,23 @@ use alloc::vec::Vec;
 
 use super::watcher::{Standing, Watcher};
 
+/// A watcher's place in the queue, with what will be looked at when its turn comes, most likely: so that it can be asked
+/// for in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) watcher: u32,
+    /// The run that made it ready,
+    pub(crate) run: u32,
+    /// and the topic.
+    pub(crate) topic: u32,
+}
+
 /// A queue of watchers, with those among them that have left.
 #[derive(Default)]
 pub(crate) struct Ready {
-    /// Each with the run that made it ready, which is what its outbox begins with, most likely. Those before `next` are
-    /// past; they are let go of together, when the queue is empty or its room is used up. That costs a third of what a
-    /// ring does, and never more room than twice the watchers.
-    places: Vec<(u32, u32)>,
+    /// Those before `next` are past; they are let go of together, when the queue is empty or its room is used up. That
+    /// costs a third of what a ring does, and never more room than twice the watchers.
+    places: Vec<Place>,
     next: usize,
     /// Watchers that have not left.
     pub(crate) waiting: usize,
@@ -29,22 +39,21 @@ impl Ready {
 
     /// Makes a watcher ready: at the end, or where it has a place left from before.
     #[inline]
-    pub(crate) fn enter(&mut self, watcher: u32, record: &mut Watcher) {
-        let run = record.dirty.head;
+    pub(crate) fn enter(&mut self, place: Place, record: &mut Watcher) {
         record.standing = Standing::Ready as u8;
         self.waiting += 1;
         if core::mem::replace(&mut record.has_place, 1) == 0 {
             if self.places.len() == self.places.capacity() {
                 self.make_room();
             }
-            self.places.push((watcher, run));
+            self.places.push(place);
         }
     }
 
     /// Takes the first place away. Its watcher may have left.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<u32> {
-        let Some(&(watcher, _)) = self.places.get(self.next) else {
+        let Some(&Place { watcher, .. }) = self.places.get(self.next) else {
             self.places.clear();
             self.next = 0;
             return None;
@@ -53,19 +62,19 @@ impl Ready {
         Some(watcher)
     }
 
-    /// The watcher that comes after so many others, and a run of its.
+    /// The place that comes after so many others.
     #[inline]
-    pub(crate) fn ahead(&self, count: usize) -> Option<(u32, u32)> {
-        self.places.get(self.next + count).copied()
+    pub(crate) fn ahead(&self, count: usize) -> Option<&Place> {
+        self.places.get(self.next + count)
     }
 
     /// All places, in order.
     pub(crate) fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.iter().skip(self.next).map(|&(watcher, _)| watcher)
+        self.places.iter().skip(self.next).map(|place| place.watcher)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.places.capacity() * size_of::<(u32, u32)>()) as u64
+        (self.places.capacity() * size_of::<Place>()) as u64
     }
 
     /// Lets go of the past, if that is most of it; else there is more room needed.

@@ -11,7 +11,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
 use super::counters::Counters;
-use super::ready::Ready;
+use super::ready::{Place, Ready};
 use super::watcher::{Group, Standing, Watcher};
 use crate::id::Categories;
 use crate::store::{Links, NONE, Record, Slab};
@@ -112,15 +112,10 @@ pub(crate) struct Outboxes<B: ShardMemory> {
 }
 
 impl<B: ShardMemory> Outboxes<B> {
-    /// Leaves a mark: the topic of this slot is at `turn`, and the slot may not have been told.
-    pub(crate) fn mark(&mut self, slot: u32, turn: u32, counters: &mut Counters) {
-        self.mark_all(&[slot], turn, counters);
-    }
-
-    /// Leaves marks at slots of a topic that is at `turn`.
+    /// Leaves marks at slots of a topic that is at `turn`: they may not have been told.
     #[inline]
-    pub(crate) fn mark_all(&mut self, slots: &[u32], turn: u32, counters: &mut Counters) {
-        let farthest = self.mark_and_measure(slots, turn);
+    pub(crate) fn mark(&mut self, slots: &[u32], (topic, turn): (u32, u32), counters: &mut Counters) {
+        let farthest = self.mark_and_measure(slots, topic, turn);
         if farthest > self.seen.lap {
             self.settle_all(slots, turn, counters);
         }
@@ -129,7 +124,7 @@ impl<B: ShardMemory> Outboxes<B> {
     /// Marks slots, and tells how far behind the farthest is: what is rare is only found out about here, so that this is a
     /// loop without calls.
     #[inline]
-    fn mark_and_measure(&mut self, slots: &[u32], turn: u32) -> u16 {
+    fn mark_and_measure(&mut self, slots: &[u32], topic: u32, turn: u32) -> u16 {
         let Self { runs, watchers, ready, seen, .. } = self;
         let (mut runs, mut watchers, seen) = (runs.hold(), watchers.hold(), *seen);
         let mut farthest = 0;
@@ -150,7 +145,7 @@ impl<B: ShardMemory> Outboxes<B> {
             if tail == NONE {
                 // It was idle.
                 record.dirty.head = index;
-                ready.enter(watcher, record);
+                ready.enter(Place { watcher, run: index, topic }, record);
             } else {
                 runs[tail].dirty_links.next = index;
             }
@@ -177,7 +172,8 @@ impl<B: ShardMemory> Outboxes<B> {
 
     /// Puts a watcher at the end of those that are ready, or where it has a place left from before.
     pub(crate) fn make_ready(&mut self, watcher: u32) {
-        self.ready.enter(watcher, &mut self.watchers[watcher]);
+        let record = &mut self.watchers[watcher];
+        self.ready.enter(Place { watcher, run: record.dirty.head, topic: NONE }, record);
     }
 
     /// The watcher that has been ready longest; it is not ready any more.

@@ -339,7 +339,7 @@ impl<B: ShardMemory> FanOut<B> {
         slots.fresh |= 1 << lane;
         self.counters.owed += 1;
         if record.has(LIVE) {
-            self.outboxes.mark(slot, record.turn, &mut self.counters);
+            self.outboxes.mark(&[slot], (topic, record.turn), &mut self.counters);
         }
         Ok(())
     }
@@ -363,7 +363,8 @@ impl<B: ShardMemory> FanOut<B> {
             if self.topics.topics[topic].has(WALKS) {
                 // It may have come from where the walk has not been to where it will not come again.
                 self.counters.carried += 1;
-                self.outboxes.mark(moved.slot, self.topics.topics[topic].turn, &mut self.counters);
+                let turn = self.topics.topics[topic].turn;
+                self.outboxes.mark(&[moved.slot], (topic, turn), &mut self.counters);
             }
         }
         self.drop_if_unwatched(topic);

@@ -31,6 +31,7 @@ struct Line {
     run: u32,
     from: u32,
     to: u32,
+    topic: u32,
     turn: u32,
 }
 
@@ -57,7 +58,7 @@ impl Lines {
         outboxes.approach_watchers(self.lines[self.newest].slots(entries));
         self.newest ^= 1;
         let oldest = core::mem::replace(&mut self.lines[self.newest], line);
-        outboxes.mark_all(oldest.slots(entries), oldest.turn, counters);
+        outboxes.mark(oldest.slots(entries), (oldest.topic, oldest.turn), counters);
     }
 
     /// Marks what is left.
@@ -192,7 +193,7 @@ impl<B: ShardMemory> FanOut<B> {
             let end = fill.min(position.saturating_add(left));
             let next = runs[run].next;
             runs.approach(if next == NONE { next_head } else { next });
-            let line = Line { run, from: position, to: end, turn: record.turn };
+            let line = Line { run, from: position, to: end, topic, turn: record.turn };
             lines.push(line, runs, &mut self.outboxes, &mut self.counters);
             left -= end.saturating_sub(position);
             position = end.max(position);
