@@ -22,9 +22,9 @@ use super::above_floor::{BATCH, Order};
 /// Notifications that a shard's publications may have under way, beyond which it publishes no more: four batches. Without
 /// such a bound all watchers have always something to be told, most changes are skipped, and what is measured is how much
 /// can be skipped.
-const NOTES_AHEAD_MAX: u64 = 4 * BATCH * 80;
+const NOTES_AHEAD_MAX: u64 = 32 * BATCH * 80;
 /// More than a shard ever has under way at its link.
-const CREDITS: u32 = 2_048;
+const CREDITS: u32 = 4_096;
 
 /// What all shards of an engine see.
 #[derive(Default)]

@@ -66,7 +66,9 @@ pub use presence::stream::{Audit, Audited, PresenceEvent, PresenceEventKind};
 pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
-pub use shard::{Counters, Explanation, FanOut, Footprint, Note, Outbox, Population, ShardMemory, Work};
+pub use shard::{
+    Counters, Explanation, FanOut, Footprint, MESSAGES_TOGETHER, Note, Outbox, Population, ShardMemory, Work,
+};
 #[cfg(feature = "floor")]
 pub use shard::{FloorDone, FloorOrder, FloorRoom};
 pub use status::Status;

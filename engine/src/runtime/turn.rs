@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_core::Tick;
+use fanfare_core::{MESSAGES_TOGETHER, Message, Tick};
 
 use super::clock::tick;
 use super::core_waker::CoreWaker;
@@ -62,6 +62,8 @@ pub(crate) struct Turns<F> {
     stop_told: bool,
     resting: bool,
     naps: u32,
+    /// Messages of another shard that are taken in together; empty between two peers.
+    incoming: Vec<Message>,
     /// When the time was last put to an account, and since when there was nothing to do.
     lap_ns: u64,
     idle_since_ns: u64,
@@ -126,6 +128,7 @@ impl<F: Frontend> Turns<F> {
             stop_told: false,
             resting: false,
             naps: 0,
+            incoming: Vec::with_capacity(MESSAGES_TOGETHER),
             lap_ns: now,
             idle_since_ns: now,
         }
@@ -307,14 +310,19 @@ impl<F: Frontend> Turns<F> {
                 self.shard.receive_return(document);
                 taken += 1;
             }
-            if !self.shard.can_receive(peer.index) {
+            let mut room = self.shard.receive_room(peer.index);
+            if room == 0 {
                 continue;
             }
             let Some(mut messages) = peer.messages_in.incoming() else { continue };
-            while self.shard.can_receive(peer.index) {
-                let Some(message) = messages.next() else { break };
-                self.shard.receive(peer.index, message);
-                taken += 1;
+            while room != 0 {
+                self.incoming.extend(messages.by_ref().take(room.min(MESSAGES_TOGETHER)));
+                if self.incoming.is_empty() {
+                    break;
+                }
+                taken += self.incoming.len() as u64;
+                self.shard.receive_all(peer.index, &mut self.incoming);
+                room = self.shard.receive_room(peer.index);
             }
         }
         self.stats.received += taken;

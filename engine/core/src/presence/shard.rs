@@ -3,6 +3,7 @@
 //! Methods of the fan-out are methods of the shard (it dereferences to it); those that meaning changes are here.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::{Deref, DerefMut};
 
 use super::desk::Desk;
@@ -13,7 +14,7 @@ use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::publication::{EndpointPublication, NameClaim, PolicyEdit};
 use crate::shard::message::{Interest, Message, Outcome, Publication, Request};
-use crate::shard::{FanOut, FanOutConfig, Footprint, ShardMemory, Work};
+use crate::shard::{FanOut, FanOutConfig, Footprint, MESSAGES_TOGETHER, ShardMemory, Work};
 use crate::store::{Heap, NONE};
 
 /// What a shard has to know about itself and its mesh.
@@ -60,6 +61,8 @@ impl ShardConfig {
 pub struct Shard<B: ShardMemory = Heap> {
     pub(crate) fan: FanOut<B>,
     pub(crate) desk: Desk,
+    /// Messages to itself that are taken in together; empty between two steps.
+    own_messages: Vec<Message>,
 }
 
 impl<B: ShardMemory> Deref for Shard<B> {
@@ -89,7 +92,7 @@ impl<B: ShardMemory> Shard<B> {
         }
         let (guard, views) = (scheme.guard().clone(), views as u16);
         let config = FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views };
-        Ok(Self { fan: FanOut::new(config, backing)?, desk: Desk::new(scheme, epoch) })
+        Ok(Self { fan: FanOut::new(config, backing)?, desk: Desk::new(scheme, epoch), own_messages: Vec::new() })
     }
 
     /// What presence means here.
@@ -197,6 +200,15 @@ impl<B: ShardMemory> Shard<B> {
             Request::Ask { presentity, who } => self.ask_owner(presentity, who),
             Request::Pending { presentity } => self.pending_watchers(presentity),
             Request::Claim(claim) => self.fan.ask(claim.presentity, Request::Claim(claim)),
+        }
+    }
+
+    /// Takes messages of another shard in, and leaves the vector empty. Faster than one after the other, for they ask for
+    /// memory together, [`MESSAGES_TOGETHER`] at a time.
+    pub fn receive_all(&mut self, from: ShardIndex, messages: &mut Vec<Message>) {
+        self.fan.approach_messages(messages);
+        for message in messages.drain(..) {
+            self.receive(from, message);
         }
     }
 
@@ -324,12 +336,18 @@ impl<B: ShardMemory> Shard<B> {
     /// there are more.
     fn take_own_messages(&mut self) -> bool {
         let own = self.fan.index();
-        for _ in 0..self.fan.limits().link_slots {
-            match self.fan.next_message(own) {
-                Some(message) => self.receive(own, message),
-                None => return false,
+        let mut messages = core::mem::take(&mut self.own_messages);
+        let mut left = self.fan.limits().link_slots as usize;
+        while left > 0 {
+            let together = left.min(MESSAGES_TOGETHER);
+            messages.extend(core::iter::from_fn(|| self.fan.next_message(own)).take(together));
+            if messages.is_empty() {
+                break;
             }
+            left -= messages.len();
+            self.receive_all(own, &mut messages);
         }
+        self.own_messages = messages;
         self.fan.has_own_messages()
     }
 

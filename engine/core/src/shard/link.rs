@@ -88,6 +88,14 @@ impl<B: ShardMemory> FanOut<B> {
         self.links[from.index()].returns.len() <= self.returns_max()
     }
 
+    /// How many messages of that shard may be taken in together: as many as [`Self::can_receive`] would let in one by one,
+    /// were each to replace every document of its topic; none if it would let in none.
+    #[must_use]
+    pub fn receive_room(&self, from: ShardIndex) -> usize {
+        let room = (self.returns_max() + 1).saturating_sub(self.links[from.index()].returns.len());
+        if room == 0 { 0 } else { (room / CATEGORIES).max(1) }
+    }
+
     pub(crate) fn returns_max(&self) -> usize {
         self.limits.link_slots as usize
     }

@@ -4,6 +4,7 @@
 //! becomes the newest state of a *topic*; a *walk* marks the topic's subscriptions; and a *drain* tells each watcher
 //! what is newest when it gets to it. Nothing on the way is a queue of states, so nothing grows when somebody is slow.
 
+mod approach;
 mod counters;
 mod drain;
 pub(crate) mod expiry;
@@ -30,6 +31,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
+pub use approach::MESSAGES_TOGETHER;
 pub use counters::Counters;
 pub use drain::{Note, Outbox};
 #[cfg(feature = "floor")]

@@ -68,14 +68,12 @@ impl IdTable {
         let hash = hash(self.seed, presentity);
         let (tag, home) = (tag(hash), part.home(hash));
         let mut at = home;
-        let mut here = part.buckets.get(at).map_or((0, None), |bucket| (bucket.with(tag), Some(bucket)));
+        let mut here = part.buckets.get(at).map_or((Places(0), None), |bucket| (bucket.with(tag), Some(bucket)));
         core::iter::from_fn(move || {
             loop {
                 let (ref mut found, bucket) = here;
                 let bucket: &Bucket = bucket?;
-                if *found != 0 {
-                    let place = found.trailing_zeros() as usize % ROOM;
-                    *found &= *found - 1;
+                if let Some(place) = found.next() {
                     return Some(bucket.numbers[place]);
                 }
                 if bucket.passed == 0 {
@@ -148,9 +146,7 @@ impl Part {
         let mut at = self.home(hash);
         loop {
             let bucket = &mut self.buckets[at];
-            let free = bucket.with(0);
-            if free != 0 {
-                let place = free.trailing_zeros() as usize % ROOM;
+            if let Some(place) = bucket.with(0).next() {
                 bucket.tags[place] = tag(hash);
                 bucket.numbers[place] = number;
                 self.len += 1;
@@ -170,21 +166,16 @@ impl Part {
         let mut at = home;
         loop {
             let bucket = &mut self.buckets[at];
-            let mut found = bucket.with(tag(hash));
-            while found != 0 {
-                let place = found.trailing_zeros() as usize % ROOM;
-                if bucket.numbers[place] == number {
-                    bucket.tags[place] = 0;
-                    self.len -= 1;
-                    // Those that it had passed are passed by one less.
-                    let mut passed = home;
-                    while passed != at {
-                        self.buckets[passed].passed -= 1;
-                        passed = self.behind(passed);
-                    }
-                    return;
+            if let Some(place) = bucket.with(tag(hash)).find(|&place| bucket.numbers[place] == number) {
+                bucket.tags[place] = 0;
+                self.len -= 1;
+                // Those that it had passed are passed by one less.
+                let mut passed = home;
+                while passed != at {
+                    self.buckets[passed].passed -= 1;
+                    passed = self.behind(passed);
                 }
-                found &= found - 1;
+                return;
             }
             if bucket.passed == 0 {
                 return;
@@ -215,12 +206,39 @@ impl Part {
 }
 
 impl Bucket {
-    /// The places with this tag, as bits.
+    /// The places with this tag.
     #[inline]
-    fn with(&self, tag: u8) -> u16 {
-        // Compared all at once: no branch for an entry that is not meant.
-        let bits = self.tags.iter().enumerate();
-        bits.fold(0, |all, (place, &other)| all | u16::from(other == tag) << place)
+    fn with(&self, tag: u8) -> Places {
+        let mut bytes = [0; 16];
+        bytes[..ROOM].copy_from_slice(&self.tags);
+        // All bytes are compared at once: one that is the tag is zero now, and the high bit of a byte is left of it after
+        // the carry into it was not set. No byte's carry reaches the next, so nothing else is taken for the tag.
+        let differs = u128::from_le_bytes(bytes) ^ (LOW_BITS * u128::from(tag));
+        let carried = (differs & !HIGH_BITS) + !HIGH_BITS;
+        Places(!(carried | differs) & HIGH_BITS & TAGS)
+    }
+}
+
+/// The lowest, and the highest bit of each of sixteen bytes, and the bytes that tags take of them.
+const LOW_BITS: u128 = u128::MAX / 255;
+const HIGH_BITS: u128 = LOW_BITS << 7;
+const TAGS: u128 = (1 << (8 * ROOM)) - 1;
+
+/// Places in a bucket: the highest bit of a byte for each.
+#[derive(Clone, Copy)]
+struct Places(u128);
+
+impl Iterator for Places {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
+        }
+        let place = self.0.trailing_zeros() as usize / 8 % ROOM;
+        self.0 &= self.0 - 1;
+        Some(place)
     }
 }
 
@@ -277,6 +295,24 @@ mod tests {
     fn crowded(number: u32) -> PresentityId {
         let ids = (0..).map(PresentityId::new).filter(|id| id.partition().index() == 3);
         ids.into_iter().nth(number as usize).expect("there are many")
+    }
+
+    #[test]
+    fn a_tag_is_found_in_its_places_and_nowhere_else() {
+        let mut state = 1u64;
+        for _ in 0..20_000 {
+            state = mix(state);
+            // Neighbours of the tag in every sense, all around it.
+            let tag = (state >> 8) as u8;
+            let near = [tag, tag.wrapping_add(1), tag.wrapping_sub(1), tag ^ 0x80, 0, 0xFF];
+            let mut bucket = Bucket { passed: state as u32, ..Bucket::default() };
+            for (nth, place) in bucket.tags.iter_mut().enumerate() {
+                *place = near[(mix(state ^ nth as u64) % 6) as usize];
+            }
+            let places: Vec<_> = bucket.with(tag).collect();
+            let model: Vec<_> = (0..ROOM).filter(|&place| bucket.tags[place] == tag).collect();
+            assert_eq!(places, model, "{:?} {tag}", bucket.tags);
+        }
     }
 
     #[test]

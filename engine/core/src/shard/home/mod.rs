@@ -85,6 +85,16 @@ impl<B: ShardMemory> Homes<B> {
         (index != NONE).then_some(index)
     }
 
+    /// Reads the lines that these will be looked up in.
+    pub(crate) fn approach_table(&self, presentities: &[PresentityId]) {
+        self.table.approach(presentities);
+    }
+
+    /// The home that is this presentity's, most likely.
+    pub(crate) fn candidate(&self, presentity: PresentityId) -> u32 {
+        self.table.candidates(presentity).next().unwrap_or(NONE)
+    }
+
     pub(crate) fn find_home(&self, presentity: PresentityId) -> Option<u32> {
         self.table.find(presentity, |index| self.homes[index].presentity == presentity.get())
     }

@@ -1,0 +1,82 @@
+//! Asking for what messages will touch, before they are taken in one by one.
+//!
+//! A publication touches a dozen lines that nobody has looked at for long, and the address of most of them lies in one of
+//! the others: bucket, home, view, document, reader; topic, document, subscriber list. One message after the other would
+//! wait for each. Here a few messages go the way together, a step of it for all of them at a time, so that the lines of a
+//! step come from memory together. Nothing is changed, and what is not there is not looked for.
+
+use core::hint::black_box;
+
+use super::message::{Message, Request};
+use super::{FanOut, ShardMemory};
+use crate::document::Document;
+use crate::id::PresentityId;
+use crate::store::NONE;
+
+/// Messages that go the way together: as many lines as a core may wait for at once, about.
+pub const MESSAGES_TOGETHER: usize = 16;
+
+impl<B: ShardMemory> FanOut<B> {
+    /// Asks for the lines that taking in these messages will need; looks at the first [`MESSAGES_TOGETHER`].
+    pub(crate) fn approach_messages(&self, messages: &[Message]) {
+        let mut presentities = [PresentityId::new(0); MESSAGES_TOGETHER];
+        let mut topics = [NONE; MESSAGES_TOGETHER];
+        let (mut publications, mut updates) = (0, 0);
+        for message in messages.iter().take(MESSAGES_TOGETHER) {
+            match message {
+                Message::Request { request: Request::Publish(publication), .. } => {
+                    presentities[publications] = publication.presentity;
+                    publications += 1;
+                }
+                Message::Update(update) => {
+                    topics[updates] = update.topic;
+                    updates += 1;
+                }
+                _ => {}
+            }
+        }
+        self.approach_topics(&topics[..updates]);
+        self.homes.approach(&presentities[..publications]);
+    }
+
+    fn approach_topics(&self, topics: &[u32]) {
+        let Some(topics_len) = topics.iter().max().map(|_| self.topics.documents.len()) else { return };
+        for &topic in topics {
+            self.topics.topics.approach(topic);
+            self.topics.places.approach(topic);
+        }
+        let known = || topics.iter().copied().filter(|&topic| topic < topics_len);
+        let documents = known().map(|topic| self.topics.documents[topic].is_some());
+        black_box(documents.fold(false, |any, is| any | is));
+        for topic in known() {
+            self.topics.entries.approach(self.topics.topics[topic].head);
+        }
+        let documents = known().filter_map(|topic| self.topics.documents[topic].as_ref());
+        black_box(documents.fold(0, |all, document| all | document.len()));
+    }
+}
+
+impl<B: ShardMemory> super::home::Homes<B> {
+    fn approach(&self, presentities: &[PresentityId]) {
+        if presentities.is_empty() {
+            return;
+        }
+        self.approach_table(presentities);
+        let mut places = [NONE; MESSAGES_TOGETHER];
+        for (place, &presentity) in places.iter_mut().zip(presentities) {
+            *place = self.candidate(presentity);
+            self.homes.approach(*place);
+        }
+        let places = &mut places[..presentities.len()];
+        for place in &mut *places {
+            *place = self.homes.get(*place).map_or(NONE, |home| home.views);
+        }
+        let views = || places.iter().filter_map(|&view| self.views.get(view));
+        black_box(views().fold(0, |all, view| all | view.readers));
+        for view in views() {
+            self.readers.approach(view.readers);
+        }
+        let documents = views().filter_map(|view| view.document.as_ref());
+        black_box(documents.map(Document::len).fold(0, |all, len| all | len));
+    }
+}
