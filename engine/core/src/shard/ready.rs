@@ -88,3 +88,36 @@ impl Ready {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn places_come_in_order_and_the_past_takes_no_more_room_than_the_present() {
+        let (mut ready, mut model) = (Ready::default(), VecDeque::new());
+        let mut records = [Watcher::default(); 300];
+        for round in 0..50_000u32 {
+            // It is never empty for long, and longest in the middle.
+            let watcher = round * 7 % 300;
+            let comes = round % 3 != 0 || model.len() < 20;
+            if comes && records[watcher as usize].has_place == 0 && model.len() < 200 {
+                ready.enter(Place { watcher, run: round, topic: 0 }, &mut records[watcher as usize]);
+                model.push_back(watcher);
+            } else if let Some(watcher) = model.pop_front() {
+                assert_eq!(ready.ahead(0).map(|place| place.watcher), Some(watcher));
+                assert_eq!(ready.pop(), Some(watcher));
+                records[watcher as usize].has_place = 0;
+            }
+            assert!(ready.places().eq(model.iter().copied()));
+        }
+        assert!(model.len() > 20, "{}", model.len());
+        assert!(ready.bytes() <= 2 * 300 * size_of::<Place>() as u64, "{}", ready.bytes());
+        while let Some(watcher) = model.pop_front() {
+            assert_eq!(ready.pop(), Some(watcher));
+        }
+        assert_eq!((ready.pop(), ready.ahead(0)), (None, None));
+    }
+}
