@@ -19,10 +19,10 @@ core=engine/core/src/shard
 # number | name | judge | file | perl substitution
 mutations=(
 "1|the generation of a link's entry is not checked|sim|$core/update.rs|s/topic\.generation == generation\b/topic.lives()/"
-"2|a mark is believed without a look at seen|sim|$core/drain.rs|s/if !is_open \|\| behind == 0 \{/if !is_open {/"
+"2|a mark is believed without a look at seen|sim|$core/drain.rs|s/if behind == 0 \|\| !record\.is_open\(\*now\) \{/if !record.is_open(*now) {/"
 "3|each view is stamped for itself|sim|$core/link.rs|s/            stamp,\n/            stamp: { let _ = stamp; crate::id::Stamp::from_bits(u64::from(view.turn)) },\n/"
 "4|a change during a walk does not prolong it|sim|$core/walk.rs|s/record\.remaining = record\.len;\n/if !record.has(WALKS) { record.remaining = record.len; }\n/"
-"5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(moved\.slot, [^;]*;//"
+"5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(&\[moved\.slot\], [^;]*;//"
 "6|a watcher made writable again is forgotten|sim|$core/watcher.rs|s/if self\.outboxes\.watchers\[index\]\.standing == Standing::Blocked as u8 \{/if false {/"
 "7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits \+= 1;/let _ = home;/"
 "9|a later policy does not replace an earlier one|sim|$core/gate.rs|s/if record\.epoch >= new\.epoch \{/if record.epoch != PolicyEpoch::default() {/"
