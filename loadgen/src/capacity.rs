@@ -2,7 +2,7 @@
 //!
 //! Short points double until one fails, then halve the gap between the best that passed and the worst that did not; at
 //! last a longer point confirms what was found, lower each time that it does not. A point that is hopelessly late ends
-//! early. Machines are noisy: a point that failed although its shards had time left was disturbed, and is tried again.
+//! early. Machines are noisy: a short point that failed although its shards had time left was disturbed, and is tried again.
 
 use std::time::{Duration, Instant};
 
@@ -20,14 +20,15 @@ const NARROW: Duration = Duration::from_millis(2_000);
 const CLOSE_ENOUGH: f64 = 1.06;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 4.0;
-/// What confirmations take off the rate, one after the other, until one succeeds.
-const STEPS_DOWN: [f64; 7] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.5, 0.3];
-/// How often a rate is tried while its shards have time left.
+/// What confirmations take off the rate, one after the other, until one succeeds. Each is tried once: above its limit an
+/// engine falls behind for good within seconds, and there is time for five or six of these long points, no more.
+const STEPS_DOWN: [f64; 7] = [1.0, 0.93, 0.86, 0.78, 0.65, 0.5, 0.3];
+/// How often the rate of a short point is tried while its shards have time left.
 const TRIES: usize = 3;
 /// The share of the shards' time from which on they have none left.
 const BUSY_ENOUGH: f64 = 0.75;
 /// No new point begins after this time, so that the whole stays within two minutes.
-const SEARCH_MAX: Duration = Duration::from_secs(85);
+const SEARCH_MAX: Duration = Duration::from_secs(95);
 /// No machine sends more; a target that takes it has no limit worth the name.
 const RATE_MAX: f64 = 5e6;
 
@@ -86,7 +87,7 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
         if low == 0.0 || session.is_cut() || time_left < longest.min(SEARCH_MAX / 4) {
             break;
         }
-        let tried = try_often(session, &mut search, "confirm", low * step, longest)?;
+        let tried = try_at(session, &mut search, "confirm", low * step, longest)?;
         if tried.reasons.is_empty() || session.is_cut() {
             search.best = Some(tried.point);
             break;
