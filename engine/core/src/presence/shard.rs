@@ -203,8 +203,8 @@ impl<B: ShardMemory> Shard<B> {
         }
     }
 
-    /// Takes messages of another shard in, and leaves the vector empty. Faster than one after the other, for they ask for
-    /// memory together, [`MESSAGES_TOGETHER`] at a time.
+    /// Takes messages of another shard in, and leaves the vector empty. Faster than one after the other, for the first
+    /// [`MESSAGES_TOGETHER`] of them ask for memory together; more than those are best brought in several calls.
     pub fn receive_all(&mut self, from: ShardIndex, messages: &mut Vec<Message>) {
         self.fan.approach_messages(messages);
         for message in messages.drain(..) {

@@ -40,12 +40,12 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     fn approach_topics(&self, topics: &[u32]) {
-        let Some(topics_len) = topics.iter().max().map(|_| self.topics.documents.len()) else { return };
         for &topic in topics {
             self.topics.topics.approach(topic);
             self.topics.places.approach(topic);
         }
-        let known = || topics.iter().copied().filter(|&topic| topic < topics_len);
+        let ever = self.topics.documents.len();
+        let known = || topics.iter().copied().filter(|&topic| topic < ever);
         let documents = known().map(|topic| self.topics.documents[topic].is_some());
         black_box(documents.fold(false, |any, is| any | is));
         for topic in known() {
