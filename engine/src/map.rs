@@ -17,7 +17,7 @@ use std::ops::{Index, IndexMut};
 use std::sync::OnceLock;
 
 use bytemuck::Pod;
-use fanfare_core::store::{Backing, HeldPiece, OutOfMemory, Records};
+use fanfare_core::store::{Backing, HeldPiece, Hints, OutOfMemory, Records};
 use memmap2::{MmapMut, MmapOptions};
 
 const HUGE_PAGE: usize = 2 << 20;
@@ -34,6 +34,28 @@ const SCARCE_BYTES: usize = 8 * HUGE_PAGE;
 /// Arrays in private memory, zeroed, with huge pages where the system gives them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrivateMap;
+
+impl Hints for PrivateMap {
+    #[inline]
+    fn approach<T>(address: *const T) {
+        ask_for(address.cast());
+    }
+}
+
+/// Asks for the line at this address.
+#[inline]
+fn ask_for(address: *const i8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the instruction is a hint for which every address is valid; it reads nothing that a program could see, and
+        // SSE is part of every x86-64 processor.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+    }
+    // Elsewhere the standard library has no such hint yet.
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
+}
 
 impl<T: Pod> Backing<T> for PrivateMap {
     const PAGE_BYTES: usize = HUGE_PAGE;
@@ -162,22 +184,14 @@ impl<T: Pod> Map<T> {
 
     #[inline]
     fn approach(&self, index: usize) {
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let address = self.map.as_ptr().cast::<T>().wrapping_add(index);
-            // SAFETY: the instruction is a hint for which every address is valid; it reads nothing that a program
-            // could see, and SSE is part of every x86-64 processor.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(address.cast());
-                if size_of::<T>() > LINE {
-                    _mm_prefetch::<_MM_HINT_T0>(address.cast::<i8>().wrapping_add(LINE));
-                }
-            }
+        let address = self.map.as_ptr().cast::<T>().wrapping_add(index).cast::<i8>();
+        ask_for(address);
+        if size_of::<T>() > LINE {
+            ask_for(address.wrapping_add(LINE));
         }
         #[cfg(not(target_arch = "x86_64"))]
         if let Some(record) = self.as_slice().get(index) {
-            // A read in its place: it cannot be dropped, as its value is used, and it does not wait for it.
+            // A read in its place: it cannot be dropped, as its value is used, and nothing here waits for it.
             std::hint::black_box(bytemuck::bytes_of(record)[0]);
         }
     }

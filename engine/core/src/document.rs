@@ -4,6 +4,7 @@
 //! the home lends one count to each interested shard and that shard hands it back over the reverse link, so that the
 //! count's cache line does not travel and memory is freed by the core that took it.
 
+use core::ffi::c_void;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
@@ -50,6 +51,11 @@ impl Document {
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         &self.0.slice
+    }
+
+    /// Where it lies; nothing of it is read.
+    pub(crate) fn address(&self) -> *const c_void {
+        self.0.as_ptr()
     }
 
     /// Bytes of content.

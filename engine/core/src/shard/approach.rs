@@ -5,11 +5,8 @@
 //! wait for each. Here a few messages go the way together, a step of it for all of them at a time, so that the lines of a
 //! step come from memory together. Nothing is changed, and what is not there is not looked for.
 
-use core::hint::black_box;
-
 use super::message::{Message, Request};
 use super::{FanOut, ShardMemory};
-use crate::document::Document;
 use crate::id::PresentityId;
 use crate::store::NONE;
 
@@ -45,14 +42,10 @@ impl<B: ShardMemory> FanOut<B> {
             self.topics.places.approach(topic);
         }
         let ever = self.topics.documents.len();
-        let known = || topics.iter().copied().filter(|&topic| topic < ever);
-        let documents = known().map(|topic| self.topics.documents[topic].is_some());
-        black_box(documents.fold(false, |any, is| any | is));
-        for topic in known() {
+        for &topic in topics.iter().filter(|&&topic| topic < ever) {
             self.topics.entries.approach(self.topics.topics[topic].head);
         }
-        let documents = known().filter_map(|topic| self.topics.documents[topic].as_ref());
-        black_box(documents.fold(0, |all, document| all | document.len()));
+        self.topics.documents.approach::<B>(topics.iter().copied());
     }
 }
 
@@ -72,11 +65,14 @@ impl<B: ShardMemory> super::home::Homes<B> {
             *place = self.homes.get(*place).map_or(NONE, |home| home.views);
         }
         let views = || places.iter().filter_map(|&view| self.views.get(view));
-        black_box(views().fold(0, |all, view| all | view.readers));
+        for view in views() {
+            B::approach(view);
+        }
         for view in views() {
             self.readers.approach(view.readers);
+            if let Some(document) = &view.document {
+                B::approach(document.address());
+            }
         }
-        let documents = views().filter_map(|view| view.document.as_ref());
-        black_box(documents.map(Document::len).fold(0, |all, len| all | len));
     }
 }

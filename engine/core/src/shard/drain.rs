@@ -3,82 +3,17 @@
 //! Within a watcher the drain rotates over runs and lanes, so that no subscription waits longer than a round. What a
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
+use super::note::Note;
 use super::slot::{LANES, Outboxes, SlotRun};
-use super::topic::{TopicParts, Topics};
-use super::watcher::{Group, Standing};
+use super::topic::Topics;
+use super::watcher::Standing;
 use super::{FanOut, ShardMemory};
-use crate::document::Document;
-use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View, WatcherId};
-use crate::store::{Arena, Heap, NONE};
-
-/// Changes whose category the history tells.
-const HISTORY: u32 = 16;
+use crate::id::{Categories, PresentityId, SlotIndex, Stamp, View, WatcherId};
+use crate::store::NONE;
 
 /// How many watchers before its outbox a watcher's lines are asked for: as long as a line takes from memory, about, while
 /// others are told.
 const AHEAD: usize = 12;
-
-/// One view of one presentity, told to one watcher. Everything in it is borrowed until the next note is asked for.
-pub struct Note<'a> {
-    /// What the embedder gave when it opened the watcher.
-    pub watcher_token: u64,
-    /// The subscription's place.
-    pub slot: SlotIndex,
-    /// Whose presence it is.
-    pub presentity: PresentityId,
-    /// In which rendering.
-    pub view: View,
-    /// The version: the state is the newest as of it.
-    pub stamp: Stamp,
-    /// Whether it is the first that the subscription is told (in this view).
-    pub first: bool,
-    /// Changes of wanted categories that this note stands for besides its own.
-    pub skipped: u32,
-    /// Whether there may have been more of them: the topic remembers the categories of its last 16 changes only.
-    pub skipped_at_least: bool,
-    topic: u32,
-    documents: &'a Arena<Option<Document>, Heap>,
-    parts: Option<&'a TopicParts>,
-    told: Categories,
-    group: &'a Group,
-}
-
-impl Note<'_> {
-    /// What the embedder gave when it opened the group. Reads a line of memory that nothing else in a note needs.
-    #[must_use]
-    pub fn group_token(&self) -> u64 {
-        self.group.token
-    }
-
-    /// The topic's place: the same for all watchers of this view on this shard.
-    #[must_use]
-    pub fn topic(&self) -> TopicIndex {
-        TopicIndex(self.topic)
-    }
-
-    /// The categories told, those whose state is gone among them.
-    #[must_use]
-    pub fn told(&self) -> Categories {
-        self.told
-    }
-
-    /// The first document told: all there is to an engine with one category. Without one the presentity has no state,
-    /// or lost that of the categories told.
-    #[must_use]
-    pub fn document(&self) -> Option<&Document> {
-        self.parts().find_map(|(_, document)| document)
-    }
-
-    /// The categories told, each with its document or with nothing where its state is gone.
-    pub fn parts(&self) -> impl Iterator<Item = (Category, Option<&Document>)> {
-        (0..CATEGORIES as u8).filter_map(Category::new).filter(|&category| self.told.contains(category)).map(
-            |category| match self.parts {
-                Some(parts) => (category, parts.documents[category.index()].as_ref()),
-                None => (category, self.documents[self.topic].as_ref()),
-            },
-        )
-    }
-}
 
 /// What a subscription is about to be told.
 struct Due {
@@ -165,13 +100,13 @@ impl<B: ShardMemory> FanOut<B> {
 }
 
 impl<B: ShardMemory> Topics<B> {
-    /// Asks for the topics of a run's lanes, so that their lines come together.
+    /// Asks for the topics of a run's lanes, so that their lines come together, and for the documents, if they are
+    /// looked at: a watcher that has just signed in is told sixteen that nobody has looked at for long.
     #[cold]
-    fn approach_of(&self, run: &SlotRun, mut lanes: u16) {
-        while lanes != 0 {
-            self.topics.approach(run.topics[lanes.trailing_zeros() as usize % LANES as usize]);
-            lanes &= lanes - 1;
-        }
+    fn approach_of(&self, run: &SlotRun, lanes: u16) {
+        let topics = (0..LANES as usize).filter(|lane| lanes >> lane & 1 != 0).map(|lane| run.topics[lane]);
+        topics.clone().for_each(|topic| self.topics.approach(topic));
+        self.documents.approach_if_looked_at::<B>(topics);
     }
 }
 
@@ -328,68 +263,5 @@ impl<B: ShardMemory> Drop for Outbox<'_, B> {
         if self.run != NONE {
             self.shard.outboxes.put_back(self.watcher.index, self.cursor, self.left);
         }
-    }
-}
-
-impl<B: ShardMemory> FanOut<B> {
-    /// Which categories a subscription that is `behind` turns behind is told, how many wanted changes are skipped
-    /// with it, and whether it may have been more; nothing if no change was wanted.
-    fn wanted_of(
-        &mut self,
-        topic: u32,
-        wants: Categories,
-        behind: u16,
-        first: bool,
-    ) -> Option<(Categories, u32, bool)> {
-        let record = &self.topics.topics[topic];
-        let behind = u32::from(behind);
-        let (changed, history) = match record.parts {
-            NONE => {
-                let only = record.categories();
-                let number = only.iter().next().map_or(0, Category::number);
-                (only, u64::from(number) * 0x1111_1111_1111_1111)
-            }
-            parts => {
-                let parts = &self.topics.parts[parts];
-                // Whoever was settled may have missed a change of any category.
-                let any = first || behind >= u32::from(self.outboxes.seen.lap);
-                let changed = (0..CATEGORIES as u8).filter_map(Category::new).filter(|category| {
-                    let age = record.turn.wrapping_sub(parts.turns[category.index()]);
-                    parts.known >> category.index() & 1 == 1
-                        && (any || age < behind)
-                        && !(first && parts.documents[category.index()].is_none())
-                });
-                (changed.fold(Categories::NONE, Categories::with), parts.history)
-            }
-        };
-        let told = Categories::from_bits(changed.bits() & wants.bits());
-        let counters = &mut self.counters;
-        if wants == Categories::ALL {
-            counters.delivered += 1;
-            counters.skipped += u64::from(behind - 1);
-            return Some((told, behind - 1, false));
-        }
-        if told == Categories::NONE && !first {
-            counters.filtered += u64::from(behind);
-            return None;
-        }
-        if record.parts == NONE {
-            // All changes were of the one category, which is wanted, or of none at all.
-            let skipped = if told == Categories::NONE { 0 } else { behind - 1 };
-            counters.delivered += 1;
-            counters.skipped += u64::from(skipped);
-            counters.filtered += u64::from(behind - 1 - skipped);
-            return Some((told, skipped, false));
-        }
-        let remembered = behind.min(HISTORY);
-        let recent = (0..remembered)
-            .filter(|&back| wants.contains(Category::from_low_bits((history >> (4 * back)) as u8)))
-            .count() as u32;
-        // At least one change was wanted, or it is the first state: that is this note. Others are skipped.
-        let skipped = recent.saturating_sub(1);
-        counters.delivered += 1;
-        counters.skipped += u64::from(skipped);
-        counters.filtered += u64::from(behind - 1 - skipped);
-        Some((told, skipped, behind > HISTORY))
     }
 }

@@ -6,6 +6,7 @@
 
 mod approach;
 mod counters;
+mod documents;
 mod drain;
 pub(crate) mod expiry;
 #[cfg(feature = "floor")]
@@ -15,6 +16,7 @@ pub(crate) mod home;
 mod interest;
 mod link;
 pub(crate) mod message;
+mod note;
 mod query;
 mod ready;
 mod request;
@@ -25,6 +27,7 @@ mod topic;
 mod update;
 mod verify;
 mod walk;
+mod wanted;
 mod watcher;
 
 use alloc::boxed::Box;
@@ -33,13 +36,15 @@ use alloc::sync::Arc;
 
 pub use approach::MESSAGES_TOGETHER;
 pub use counters::Counters;
-pub use drain::{Note, Outbox};
+use documents::Documents;
+pub use drain::Outbox;
 #[cfg(feature = "floor")]
 pub use floor::{FloorDone, FloorOrder, FloorRoom};
 use gate::Gates;
 use home::{Home, Homes, Reader};
 use link::Link;
 use message::Outcome;
+pub use note::Note;
 pub use query::Explanation;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
@@ -52,11 +57,12 @@ use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
 use crate::id::{PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
-use crate::store::{Arena, Backing, Heap, IdTable, OutOfMemory, Slab, SlabFull};
+use crate::store::{Arena, Backing, Heap, Hints, IdTable, OutOfMemory, Slab, SlabFull};
 
 /// A backing for every kind of record that a shard keeps in it.
 pub trait ShardMemory:
-    Backing<SlotRun>
+    Hints
+    + Backing<SlotRun>
     + Backing<Watcher>
     + Backing<Group>
     + Backing<EntryRun>
@@ -68,7 +74,8 @@ pub trait ShardMemory:
 }
 
 impl<B> ShardMemory for B where
-    B: Backing<SlotRun>
+    B: Hints
+        + Backing<SlotRun>
         + Backing<Watcher>
         + Backing<Group>
         + Backing<EntryRun>
@@ -203,7 +210,7 @@ impl<B: ShardMemory> FanOut<B> {
             topics: Topics {
                 topics: Slab::new(&backing, TOPICS_MAX)?,
                 places: Arena::new(&backing, TOPICS_MAX)?,
-                documents: Arena::on_heap(),
+                documents: Documents::none(),
                 parts: Slab::on_heap(TOPICS_MAX),
                 entries: Slab::new(&backing, entry_runs)?,
                 table: IdTable::new(seed),

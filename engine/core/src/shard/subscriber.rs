@@ -72,6 +72,7 @@ impl<B: ShardMemory> Topics<B> {
             let run = self.entries.insert()?;
             self.entries[run].next = record.head;
             record.head = run;
+            self.entries.approach_next();
         }
         self.entries[record.head].slots[position as usize] = slot;
         record.len += 1;

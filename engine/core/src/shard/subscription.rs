@@ -256,7 +256,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// together: the table's, the topics', and those that the subscribers' numbers will be written to.
     fn look_up(&self, views: &[View; BATCH], batch: &[PresentityId]) -> [u32; BATCH] {
         let mut found = [NONE; BATCH];
-        self.topics.table.approach(batch);
+        self.topics.table.approach::<B>(batch);
         for (found, &presentity) in found.iter_mut().zip(batch) {
             *found = self.topics.table.candidates(presentity).next().unwrap_or(NONE);
             self.topics.topics.approach(*found);

@@ -7,6 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
+use super::documents::Documents;
 use super::subscriber::EntryRun;
 use crate::document::Document;
 use crate::error::Corrupt;
@@ -140,7 +141,7 @@ pub(crate) struct Topics<B: ShardMemory> {
     pub(crate) topics: Slab<Topic, B>,
     pub(crate) places: Arena<TopicPlaces, B>,
     /// The document of each topic, while all its changes were of one category; else they lie in `parts`.
-    pub(crate) documents: Arena<Option<Document>, Heap>,
+    pub(crate) documents: Documents,
     pub(crate) parts: Slab<TopicParts, Heap>,
     pub(crate) entries: Slab<EntryRun, B>,
     pub(crate) table: IdTable,

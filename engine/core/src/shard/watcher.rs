@@ -240,6 +240,7 @@ impl<B: ShardMemory> FanOut<B> {
             let Group { watcher, wants_bits, .. } = *record;
             runs[run] = SlotRun { watcher, group, wants_bits, ..SlotRun::zeroed() };
             record.runs.push_front(runs, run, SlotRun::links);
+            runs.approach_next();
         }
         let slots = &mut runs[run];
         let lane = (!slots.used).trailing_zeros();

@@ -8,6 +8,16 @@ use core::ops::{Index, IndexMut};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory;
 
+/// Asks for memory before it is needed.
+pub trait Hints {
+    /// A hint that what lies there will be looked at soon, so that its line can come from memory meanwhile; never wrong,
+    /// whatever the address. Without effect where there is nothing to be won.
+    #[inline]
+    fn approach<T>(address: *const T) {
+        let _ = address;
+    }
+}
+
 /// A source of arrays that grow.
 pub trait Backing<T>: Clone {
     /// Bytes that become resident together when one of them is touched; the unit of measured memory.
@@ -51,6 +61,8 @@ pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
 /// Segments from the global allocator, for records of any type and for small worlds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Heap;
+
+impl Hints for Heap {}
 
 impl<T: Default> Backing<T> for Heap {
     const PAGE_BYTES: usize = 4096;

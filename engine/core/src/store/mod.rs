@@ -9,7 +9,7 @@ mod slab;
 mod table;
 
 pub use arena::Arena;
-pub use backing::{Backing, Heap, HeldPiece, OutOfMemory, Records, Segments};
+pub use backing::{Backing, Heap, HeldPiece, Hints, OutOfMemory, Records, Segments};
 pub(crate) use list::{Links, List};
 pub(crate) use slab::{Record, Slab, SlabFull};
 pub(crate) use table::IdTable;

@@ -81,6 +81,12 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
         Ok(index)
     }
 
+    /// A hint that another record will be taken into use soon. A fresh one lies in memory that was never near.
+    #[inline]
+    pub(crate) fn approach_next(&self) {
+        self.arena.approach(if self.free == NONE { self.arena.len() } else { self.free });
+    }
+
     /// Gives a record back.
     pub(crate) fn remove(&mut self, index: u32) {
         *self.arena[index].chain() = self.free;

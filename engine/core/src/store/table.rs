@@ -11,7 +11,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::backing::OutOfMemory;
+use super::backing::{Hints, OutOfMemory};
 use crate::id::{PARTITIONS, PresentityId, mix};
 
 /// Numbers of records by presentity; several records may share a presentity.
@@ -50,15 +50,16 @@ impl IdTable {
         Self { parts: parts.into_boxed_slice(), seed }
     }
 
-    /// Reads the lines that these will be looked up in, all on their way at once. In a look-up's own loop there would be
-    /// too much between one read and the next for the processor to have more than a few of them under way.
+    /// Asks for the lines that these will be looked up in, all on their way at once. In a look-up's own loop there would be
+    /// too much between one line and the next for the processor to have more than a few of them under way.
     #[inline]
-    pub(crate) fn approach(&self, presentities: &[PresentityId]) {
-        let lines = presentities.iter().map(|&presentity| {
+    pub(crate) fn approach<H: Hints>(&self, presentities: &[PresentityId]) {
+        for &presentity in presentities {
             let part = &self.parts[presentity.partition().index()];
-            part.buckets.get(part.home(hash(self.seed, presentity))).map_or(0, |bucket| bucket.passed)
-        });
-        core::hint::black_box(lines.fold(0, |all, passed| all | passed));
+            if let Some(bucket) = part.buckets.get(part.home(hash(self.seed, presentity))) {
+                H::approach(&raw const *bucket);
+            }
+        }
     }
 
     /// The numbers entered for this presentity (and, rarely, for another with the same tag: the caller compares).

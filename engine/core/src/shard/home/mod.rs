@@ -85,9 +85,9 @@ impl<B: ShardMemory> Homes<B> {
         (index != NONE).then_some(index)
     }
 
-    /// Reads the lines that these will be looked up in.
+    /// Asks for the lines that these will be looked up in.
     pub(crate) fn approach_table(&self, presentities: &[PresentityId]) {
-        self.table.approach(presentities);
+        self.table.approach::<B>(presentities);
     }
 
     /// The home that is this presentity's, most likely.
