@@ -13,7 +13,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::ops::{Index, IndexMut};
+use std::ops::{Index, IndexMut, Range};
 use std::sync::OnceLock;
 
 use bytemuck::Pod;
@@ -103,6 +103,10 @@ impl<T: Pod> Records<T> for MappedRecords<T> {
         if len as usize <= self.map.records { Ok(()) } else { self.grow(len as usize) }
     }
 
+    fn take_memory(&mut self, records: Range<u32>) -> Result<(), OutOfMemory> {
+        self.map.take_memory(records.start as usize..records.end as usize)
+    }
+
     #[inline]
     fn approach(&self, index: u32) {
         self.map.approach(index as usize);
@@ -169,6 +173,22 @@ impl<T: Pod> Map<T> {
         Ok(Self { map, records, of: PhantomData })
     }
 
+    /// Has the system fill the pages of these records, whole huge ones.
+    #[cfg_attr(not(target_os = "linux"), allow(clippy::unnecessary_wraps, clippy::unused_self, unused_variables))]
+    fn take_memory(&self, records: Range<usize>) -> Result<(), OutOfMemory> {
+        #[cfg(target_os = "linux")]
+        {
+            let begin = records.start * size_of::<T>() / HUGE_PAGE * HUGE_PAGE;
+            let end = (records.end * size_of::<T>()).next_multiple_of(HUGE_PAGE).min(self.map.len());
+            let filled = self.map.advise_range(memmap2::Advice::PopulateWrite, begin, end.saturating_sub(begin));
+            // A kernel before 5.14 does not know the advice: then each page comes with its first touch, as without.
+            if filled.is_err_and(|why| why.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())) {
+                return Err(OutOfMemory);
+            }
+        }
+        Ok(())
+    }
+
     #[inline]
     fn as_slice(&self) -> &[T] {
         // SAFETY: the map is `records * size_of::<T>()` bytes long (`new`), starts at a page and so is aligned for T
@@ -211,6 +231,19 @@ mod tests {
         records.approach(u32::MAX);
         assert_eq!(records[299_999], 7);
         assert_eq!(records.reserve(300_001), Err(OutOfMemory));
+    }
+
+    #[test]
+    fn memory_taken_before_is_as_good_as_memory_touched() {
+        let mut records: MappedRecords<u64> = PrivateMap.records(3_000_000).expect("addresses are there");
+        records.reserve(3_000_000).expect("24 MB are there");
+        records[1_000_000] = 7;
+        // Over the bound of a huge page, over a record in use, and up to the end of the map.
+        for part in [0..1, 200_000..1_500_000, 1_500_000..3_000_000, 3_000_000..3_000_000] {
+            records.take_memory(part).expect("24 MB are there");
+        }
+        assert_eq!(records[1_000_000], 7);
+        assert!((0..3_000_000).filter(|&index| index != 1_000_000).all(|index| records[index] == 0));
     }
 
     #[test]

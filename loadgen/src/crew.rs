@@ -35,6 +35,8 @@ const LOOKED_AT_PER_S: u64 = 2_000_000;
 /// What generators are told to do.
 #[derive(Clone, Debug)]
 pub enum Order {
+    /// Have the engine take the memory for those who will sign in.
+    Memory,
     /// Publish what each user says first.
     Build,
     /// Open the watchers, subscribe, and take in all first states.
@@ -50,6 +52,8 @@ pub enum Order {
 /// What a generator answers when it is done.
 #[derive(Debug)]
 pub enum Answer {
+    /// Bytes of memory taken.
+    Memory(u64),
     /// Documents published.
     Built(u64),
     /// How the sign-in went.

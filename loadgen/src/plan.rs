@@ -193,6 +193,7 @@ impl<'a> Session<'a> {
     }
 
     fn measure(&mut self) -> Result<Findings, RunError> {
+        self.take_memory()?;
         self.build()?;
         let sign_in = self.sign_in()?;
         let mut search = None;
@@ -243,6 +244,18 @@ impl<'a> Session<'a> {
     #[must_use]
     pub fn is_cut(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn take_memory(&mut self) -> Result<(), RunError> {
+        let answers = self.phase("memory", 0, "bytes", |_| Order::Memory)?;
+        let bytes: u64 = answers.iter().map(|answer| if let Answer::Memory(bytes) = answer { *bytes } else { 0 }).sum();
+        if bytes == 0 {
+            // There is no engine that could.
+            self.phases.pop();
+        } else {
+            self.note(&[("memory_bytes", bytes as f64)]);
+        }
+        Ok(())
     }
 
     fn build(&mut self) -> Result<(), RunError> {

@@ -6,8 +6,8 @@ use fanfare_core::presence::composition::LastWrite;
 use fanfare_core::status::Availability;
 use fanfare_core::{
     Audited, Bound, Categories, Category, Decision, EndpointId, EndpointPublication, Error, Heap, Identity, Limits,
-    Outcome, Policy, PolicyEdit, PresentityId, Publication, Refusal, Scheme, Shard, ShardConfig, ShardError, Status,
-    Tick, View, Who,
+    Outcome, Policy, PolicyEdit, Population, PresentityId, Publication, Refusal, Scheme, Shard, ShardConfig,
+    ShardError, Status, Tick, View, Who,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -41,6 +41,36 @@ fn c8_watchers_groups_subscriptions_and_topics_are_bounded() {
     assert_eq!(shard.subscribe(groups[2], View::PLAIN, &ids(0..20)), Err(limit(Bound::Subscriptions, 64)));
     assert!(shard.close_group(groups[0]));
     assert_eq!(shard.subscribe(groups[2], View::PLAIN, &ids(10..26)), Ok(16));
+    mesh.verify();
+}
+
+#[test]
+fn c8_memory_taken_for_those_who_are_expected_stops_at_the_limits_and_changes_nothing_else() {
+    let limits = Limits { watchers: 100, groups: 100, subscriptions: 8_000, topics: 500, ..Limits::default() };
+    let mut mesh = Mesh::new(1, limits);
+    let shard = &mut mesh.shards[0];
+    let (watcher, before) = (shard.open_watcher(1).unwrap(), shard.footprint());
+    let group = shard.open_group(watcher, 0, Categories::ALL).unwrap();
+    assert_eq!(shard.subscribe(group, View::PLAIN, &ids(0..50)), Ok(50));
+    let (there, weighs) = (shard.population(), shard.footprint());
+    assert_ne!(before, weighs);
+    // Far more than may come: a million of each would be a hundred megabytes.
+    let expected = Population {
+        watchers: 1 << 20,
+        groups: 1 << 20,
+        subscriptions: 1 << 40,
+        topics: 1 << 20,
+        ..Population::default()
+    };
+    let takes: Vec<_> = std::iter::from_fn(|| Some(shard.take_memory(&expected, 4_096).unwrap()))
+        .take_while(|&bytes| bytes != 0)
+        .collect();
+    assert!(takes.iter().all(|&bytes| bytes < 4_096 + 192), "{takes:?}");
+    let taken: usize = takes.iter().sum();
+    assert!((8_000 * 12..8_000 * 12 + 100 * 200 + 500 * 80 + 800 * 64).contains(&taken), "{taken}");
+    assert_eq!((shard.population(), shard.footprint()), (there, weighs));
+    assert_eq!(shard.subscribe(group, View::PLAIN, &ids(0..500)), Ok(450));
+    assert_eq!(shard.take_memory(&expected, 4_096), Ok(0), "what is taken is taken");
     mesh.verify();
 }
 

@@ -19,12 +19,10 @@ use fanfare_rivals::median;
 
 use super::above_floor::{BATCH, Order};
 
-/// Notifications that a shard's publications may have under way, beyond which it publishes no more: four batches. Without
-/// such a bound all watchers have always something to be told, most changes are skipped, and what is measured is how much
-/// can be skipped.
-const NOTES_AHEAD_MAX: u64 = 32 * BATCH * 80;
-/// More than a shard ever has under way at its link.
-const CREDITS: u32 = 4_096;
+/// Subscriptions for each notification that may be under way; beyond it nothing is published. Without such a bound all
+/// watchers have always something to be told, most changes are skipped, and what is measured is how much can be skipped;
+/// with a narrow one a shard often waits for the other, and what is measured is the bound.
+const SUBSCRIPTIONS_TO_A_NOTE_AHEAD: u64 = 64;
 
 /// What all shards of an engine see.
 #[derive(Default)]
@@ -36,7 +34,6 @@ struct Board {
     owed: AtomicU64,
     /// and those that were told, in this stretch of work.
     told: AtomicU64,
-    shards: u64,
     /// Shards that have nothing to do sleep.
     wakers: Mutex<Vec<Waker>>,
 }
@@ -94,7 +91,7 @@ impl Frontend for Busy {
         if !self.board.works.load(Ordering::Acquire) {
             return Poll::IDLE;
         }
-        if self.board.owed.load(Ordering::Relaxed) < told + NOTES_AHEAD_MAX * self.board.shards {
+        if self.board.owed.load(Ordering::Relaxed) < told + self.graph.subscriptions() / SUBSCRIPTIONS_TO_A_NOTE_AHEAD {
             self.board.owed.fetch_add(BATCH * self.graph.contacts(), Ordering::Relaxed);
             for nth in self.order.batch() {
                 self.serial += 1;
@@ -126,7 +123,7 @@ impl Team {
     fn signed_in(engines: usize, shards_each: usize, graph: Graph) -> Self {
         let cpus = Cpus::all().resolve().unwrap_or_default();
         let engines = (0..engines).map(|engine| {
-            let board = Arc::new(Board { shards: shards_each as u64, ..Board::default() });
+            let board = Arc::new(Board::default());
             let shared = board.clone();
             let make = move |core: Core| {
                 let (place, of) = (core.index.index() as u64, shards_each as u64);
@@ -137,7 +134,10 @@ impl Team {
             };
             let from = engine * shards_each;
             let mine = cpus.get(from..from + shards_each).map(|cpus| Cpus::list(cpus.iter().copied()));
-            let limits = Limits { credits: CREDITS, link_slots: 4 * CREDITS, ..Limits::default() };
+            // As many requests as can be under way, should one shard have made them all.
+            let ahead = graph.users() / SUBSCRIPTIONS_TO_A_NOTE_AHEAD + 2 * BATCH;
+            let credits = u32::try_from(ahead).expect("users that can be signed in");
+            let limits = Limits { credits, link_slots: 2 * credits, ..Limits::default() };
             let builder = Engine::builder().shards(shards_each).runtime(Runtime::Thread).limits(limits);
             let builder = mine.map_or(builder.clone(), |cpus| builder.cpus(cpus));
             (builder.start(make).expect("an engine"), board)

@@ -19,7 +19,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fanfare_core::{MESSAGES_TOGETHER, Message, Tick};
+use fanfare_core::{Document, MESSAGES_TOGETHER, Message, Tick};
 
 use super::clock::tick;
 use super::core_waker::CoreWaker;
@@ -64,6 +64,8 @@ pub(crate) struct Turns<F> {
     naps: u32,
     /// Messages of another shard that are taken in together; empty between two peers.
     incoming: Vec<Message>,
+    /// Documents that come home together; empty likewise.
+    returned: Vec<Document>,
     /// When the time was last put to an account, and since when there was nothing to do.
     lap_ns: u64,
     idle_since_ns: u64,
@@ -129,6 +131,7 @@ impl<F: Frontend> Turns<F> {
             resting: false,
             naps: 0,
             incoming: Vec::with_capacity(MESSAGES_TOGETHER),
+            returned: Vec::with_capacity(MESSAGES_TOGETHER),
             lap_ns: now,
             idle_since_ns: now,
         }
@@ -306,9 +309,15 @@ impl<F: Frontend> Turns<F> {
         let mut taken = 0;
         for peer in self.port.peers() {
             // Home-coming documents first: they need no room, and free memory for what follows.
-            for document in peer.returns_in.incoming().into_iter().flatten() {
-                self.shard.receive_return(document);
-                taken += 1;
+            if let Some(mut documents) = peer.returns_in.incoming() {
+                loop {
+                    self.returned.extend(documents.by_ref().take(MESSAGES_TOGETHER));
+                    if self.returned.is_empty() {
+                        break;
+                    }
+                    taken += self.returned.len() as u64;
+                    self.shard.receive_returns(&mut self.returned);
+                }
             }
             let mut room = self.shard.receive_room(peer.index);
             if room == 0 {

@@ -105,6 +105,8 @@ fn phases(page: &mut String, report: &Report) -> std::fmt::Result {
             )?;
         } else if let Some(compared) = figure("compared") {
             write!(says, "{} subscriptions compared with the truth", count(compared))?;
+        } else if let Some(taken) = figure("memory_bytes") {
+            write!(says, "{} taken for those who will sign in, so that they do not wait for it", self::bytes(taken))?;
         } else if let Some(documents) = figure("documents") {
             write!(says, "{} documents published", count(documents))?;
         } else if let Some(note) = figure("note_ns") {

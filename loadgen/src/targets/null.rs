@@ -155,6 +155,7 @@ impl Teller {
 
     fn begin(&mut self, order: Order) {
         match order {
+            Order::Memory => self.seat.answer(Answer::Memory(0)),
             Order::Build => {
                 let residents = *self.publisher.residents();
                 (0..residents.count()).for_each(|number| self.publisher.first_accepted(residents.user(number)));

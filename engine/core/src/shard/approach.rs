@@ -18,22 +18,23 @@ impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn approach_messages(&self, messages: &[Message]) {
         let mut presentities = [PresentityId::new(0); MESSAGES_TOGETHER];
         let mut topics = [NONE; MESSAGES_TOGETHER];
-        let (mut publications, mut updates) = (0, 0);
+        let (mut at_home, mut updates) = (0, 0);
         for message in messages.iter().take(MESSAGES_TOGETHER) {
-            match message {
-                Message::Request { request: Request::Publish(publication), .. } => {
-                    presentities[publications] = publication.presentity;
-                    publications += 1;
-                }
+            let presentity = match message {
+                Message::Request { request: Request::Publish(publication), .. } => publication.presentity,
+                Message::Join(interest) => interest.presentity,
                 Message::Update(update) => {
                     topics[updates] = update.topic;
                     updates += 1;
+                    continue;
                 }
-                _ => {}
-            }
+                _ => continue,
+            };
+            presentities[at_home] = presentity;
+            at_home += 1;
         }
         self.approach_topics(&topics[..updates]);
-        self.homes.approach(&presentities[..publications]);
+        self.homes.approach(&presentities[..at_home]);
     }
 
     fn approach_topics(&self, topics: &[u32]) {
@@ -68,10 +69,17 @@ impl<B: ShardMemory> super::home::Homes<B> {
         for view in views() {
             B::approach(view);
         }
-        for view in views() {
-            self.readers.approach(view.readers);
-            if let Some(document) = &view.document {
-                B::approach(document.address());
+        for document in views().filter_map(|view| view.document.as_ref()) {
+            B::approach(document.address());
+        }
+        // One reader of each view at a time, until no view has any more.
+        for place in &mut *places {
+            *place = self.views.get(*place).map_or(NONE, |view| view.readers);
+        }
+        while places.iter().any(|&reader| reader != NONE) {
+            places.iter().for_each(|&reader| self.readers.approach(reader));
+            for place in &mut *places {
+                *place = self.readers.get(*place).map_or(NONE, |reader| reader.next);
             }
         }
     }

@@ -113,6 +113,13 @@ impl<B: ShardMemory> FanOut<B> {
         self.homes.take_back(document);
     }
 
+    /// Takes back documents that another shard held, and leaves the vector empty. Faster than one after the other: nobody has
+    /// looked at any of them here since it was replaced, and their lines come together. Not more than some dozens at a time.
+    pub fn receive_returns(&mut self, documents: &mut Vec<Document>) {
+        documents.iter().for_each(|document| B::approach(document.address()));
+        documents.drain(..).for_each(|document| self.homes.take_back(document));
+    }
+
     /// Every shard that listens to the view is owed its newest state.
     pub(crate) fn owe_updates(&mut self, view: u32) {
         let mut reader = self.homes.views[view].readers;

@@ -15,6 +15,7 @@ mod gate;
 pub(crate) mod home;
 mod interest;
 mod link;
+mod memory;
 pub(crate) mod message;
 mod note;
 mod query;

@@ -8,6 +8,8 @@ use super::backing::{Backing, Heap, OutOfMemory, Records, Segments};
 pub struct Arena<T, B: Backing<T>> {
     records: B::Records,
     len: u32,
+    /// Records whose memory was taken before they come.
+    taken: u32,
 }
 
 impl<T, B: Backing<T>> Arena<T, B> {
@@ -16,7 +18,7 @@ impl<T, B: Backing<T>> Arena<T, B> {
     /// # Errors
     /// When the system does not even give addresses.
     pub fn new(backing: &B, limit: u32) -> Result<Self, OutOfMemory> {
-        Ok(Self { records: backing.records(limit)?, len: 0 })
+        Ok(Self { records: backing.records(limit)?, len: 0, taken: 0 })
     }
 
     /// Records there are.
@@ -37,6 +39,21 @@ impl<T, B: Backing<T>> Arena<T, B> {
     /// When there is no more memory; nothing has changed then.
     pub fn reserve(&mut self, records: u32) -> Result<(), OutOfMemory> {
         self.records.reserve(self.len.checked_add(records).ok_or(OutOfMemory)?)
+    }
+
+    /// Takes the memory of the first so many records, up to `bytes_max` of it but for a record's rest; tells how many bytes
+    /// that was.
+    pub(crate) fn take_memory(&mut self, records: u32, bytes_max: usize) -> Result<usize, OutOfMemory> {
+        let begin = self.taken.max(self.len);
+        let most = u32::try_from(bytes_max.div_ceil(size_of::<T>())).unwrap_or(u32::MAX);
+        let end = records.min(begin.saturating_add(most));
+        if end <= begin {
+            return Ok(0);
+        }
+        self.records.reserve(end)?;
+        self.records.take_memory(begin..end)?;
+        self.taken = end;
+        Ok((end - begin) as usize * size_of::<T>())
     }
 
     /// Adds a record in its default state and gives its number.
@@ -72,7 +89,7 @@ impl<T: Default> Arena<T, Heap> {
     /// An arena without records on the heap.
     #[must_use]
     pub fn on_heap() -> Self {
-        Self { records: Segments::NONE, len: 0 }
+        Self { records: Segments::NONE, len: 0, taken: 0 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::ops::{Index, IndexMut};
+use core::ops::{Index, IndexMut, Range};
 
 /// The operating system gave no more memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,16 @@ pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
     /// # Errors
     /// When there is no more memory; nothing has changed then.
     fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory>;
+
+    /// Takes the memory of these records, for which there is room, from the system now and not when each is touched first.
+    /// Without effect where memory comes with the records.
+    ///
+    /// # Errors
+    /// When there is no more memory.
+    fn take_memory(&mut self, records: Range<u32>) -> Result<(), OutOfMemory> {
+        let _ = records;
+        Ok(())
+    }
 
     /// A hint that the record will be looked at soon, so that its line can come from memory meanwhile. Without effect
     /// where there is nothing to be won; never wrong, whatever the index.

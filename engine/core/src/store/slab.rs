@@ -65,6 +65,11 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
         Ok(self.arena.reserve(records.saturating_sub(chained))?)
     }
 
+    /// As [`Arena::take_memory`], for no more records than there may be.
+    pub(crate) fn take_memory(&mut self, records: u32, bytes_max: usize) -> Result<usize, OutOfMemory> {
+        self.arena.take_memory(records.min(self.limit), bytes_max)
+    }
+
     /// Takes a record into use. Its fields are what the last user left, so that a generation goes on counting.
     pub(crate) fn insert(&mut self) -> Result<u32, SlabFull> {
         if self.live == self.limit {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfare::{Document, Frontend, GroupId, Outbox, Outcome, Poll, Shard, Tick, Ticket, WatcherId};
+use fanfare::{Document, Frontend, GroupId, Outbox, Outcome, Poll, Population, Shard, Tick, Ticket, WatcherId};
 
 use super::check::Checking;
 use super::requests::Requests;
@@ -20,6 +20,9 @@ use crate::recorder::calibrate::Shape;
 use crate::recorder::{Followed, Receipt, Recorder, calibrate};
 use crate::rig::Rig;
 use crate::targets::Sizes;
+
+/// Bytes of memory taken in one poll: not so many that a slow machine seems to stand still.
+const MEMORY_PER_POLL: usize = 32 << 20;
 
 /// First documents published in one poll.
 const BUILD_PER_POLL: u32 = 256;
@@ -47,6 +50,7 @@ pub(super) struct Generator {
 /// What a generator is at.
 enum Task {
     Idle,
+    Memory { taken: u64 },
     Build { next: u32 },
     SignIn(SigningIn),
     Point(Box<Point>),
@@ -77,6 +81,7 @@ impl Generator {
 
     fn begin(&mut self, order: Order) -> Task {
         match order {
+            Order::Memory => Task::Memory { taken: 0 },
             Order::Build => Task::Build { next: 0 },
             Order::SignIn => Task::SignIn(SigningIn::begin(&self.recorder)),
             Order::Point(order) => {
@@ -107,6 +112,19 @@ impl Generator {
         let later = Some(now_us + NAP_US);
         match &mut self.task {
             Task::Idle => later,
+            Task::Memory { taken } => {
+                let mut taken = *taken;
+                match shard.take_memory(&self.expected(), MEMORY_PER_POLL) {
+                    Err(error) => self.end(Answer::Failed(format!("the engine got no memory: {error}"))),
+                    Ok(0) => self.end(Answer::Memory(taken)),
+                    Ok(more) => {
+                        taken += more as u64;
+                        self.task = Task::Memory { taken };
+                        self.seat.show_progress(taken);
+                    }
+                }
+                None
+            }
             Task::Build { next } => {
                 let mut next = *next;
                 let any = self.build(shard, &mut next);
@@ -171,6 +189,15 @@ impl Generator {
                 None
             }
         }
+    }
+
+    /// Who will sign in on this shard.
+    fn expected(&self) -> Population {
+        let shards = self.seat.common.shards as u64;
+        let watchers = self.sizes.watchers.div_ceil(shards);
+        let subscriptions = self.sizes.subscriptions.div_ceil(shards);
+        let topics = subscriptions.min(self.sizes.users.into());
+        Population { watchers, groups: watchers, subscriptions, topics, ..Population::default() }
     }
 
     fn end(&mut self, answer: Answer) {
