@@ -2,7 +2,7 @@
 //!
 //! Lives in no thread of its own: a shard asks for its arrays when it is made and touches them while it grows, on its
 //! own core, so that every page comes from the memory next to it. Addresses are asked for up to the array's limit at
-//! once, memory only where a record is: so an array lies in one piece, no growth moves it, and an index becomes an
+//! once, memory only where a record is, or was said to come: so an array lies in one piece, no growth moves it, and an index becomes an
 //! address by a comparison and an addition (an array in segments took two more loads and a second comparison, and a third
 //! of all instructions of a notification with them: `benches/record/`). Where the system does not give addresses that
 //! freely (a limit on address space, strict accounting), the array begins small and moves when it has doubled.
@@ -103,7 +103,7 @@ impl<T: Pod> Records<T> for MappedRecords<T> {
         if len as usize <= self.map.records { Ok(()) } else { self.grow(len as usize) }
     }
 
-    fn take_memory(&mut self, records: Range<u32>) -> Result<(), OutOfMemory> {
+    fn take_memory(&mut self, records: Range<u32>) -> Result<bool, OutOfMemory> {
         self.map.take_memory(records.start as usize..records.end as usize)
     }
 
@@ -173,20 +173,23 @@ impl<T: Pod> Map<T> {
         Ok(Self { map, records, of: PhantomData })
     }
 
-    /// Has the system fill the pages of these records, whole huge ones.
-    #[cfg_attr(not(target_os = "linux"), allow(clippy::unnecessary_wraps, clippy::unused_self, unused_variables))]
-    fn take_memory(&self, records: Range<usize>) -> Result<(), OutOfMemory> {
-        #[cfg(target_os = "linux")]
-        {
-            let begin = records.start * size_of::<T>() / HUGE_PAGE * HUGE_PAGE;
-            let end = (records.end * size_of::<T>()).next_multiple_of(HUGE_PAGE).min(self.map.len());
-            let filled = self.map.advise_range(memmap2::Advice::PopulateWrite, begin, end.saturating_sub(begin));
-            // A kernel before 5.14 does not know the advice: then each page comes with its first touch, as without.
-            if filled.is_err_and(|why| why.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error())) {
-                return Err(OutOfMemory);
-            }
+    /// Has the system fill the pages of these records, and those around them up to bounds of huge ones; tells whether it did.
+    #[cfg(target_os = "linux")]
+    fn take_memory(&self, records: Range<usize>) -> Result<bool, OutOfMemory> {
+        let begin = records.start * size_of::<T>() / HUGE_PAGE * HUGE_PAGE;
+        let end = (records.end * size_of::<T>()).next_multiple_of(HUGE_PAGE).min(self.map.len());
+        match self.map.advise_range(memmap2::Advice::PopulateWrite, begin, end.saturating_sub(begin)) {
+            Ok(()) => Ok(true),
+            Err(why) if why.raw_os_error() == Some(rustix::io::Errno::NOMEM.raw_os_error()) => Err(OutOfMemory),
+            // A kernel before 5.14 does not know the advice: each page comes with its first touch.
+            Err(_) => Ok(false),
         }
-        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    #[allow(clippy::unnecessary_wraps, clippy::unused_self)]
+    fn take_memory(&self, _: Range<usize>) -> Result<bool, OutOfMemory> {
+        Ok(false)
     }
 
     #[inline]
@@ -240,7 +243,7 @@ mod tests {
         records[1_000_000] = 7;
         // Over the bound of a huge page, over a record in use, and up to the end of the map.
         for part in [0..1, 200_000..1_500_000, 1_500_000..3_000_000, 3_000_000..3_000_000] {
-            records.take_memory(part).expect("24 MB are there");
+            assert!(records.take_memory(part).expect("24 MB are there"));
         }
         assert_eq!(records[1_000_000], 7);
         assert!((0..3_000_000).filter(|&index| index != 1_000_000).all(|index| records[index] == 0));

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`settings`] | what a run is to be, checked against model and machine before anything is built |
-//! | [`plan`] | the phases: build, sign-in storm, warm-up and measure, drain, check |
+//! | [`plan`] | the phases: memory, build, sign-in storm, warm-up and measure, drain, check |
 //! | [`capacity`] | the search for the highest rate |
 //! | [`verdict`] | PASS or FAIL, why, and what the limit was |
 //! | [`population`] | who there is, drawn from a seed |

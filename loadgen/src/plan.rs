@@ -1,4 +1,4 @@
-//! The phases of a run, in their order: build, sign-in storm, points (warm-up and measure), drain and check.
+//! The phases of a run, in their order: memory, build, sign-in storm, points (warm-up and measure), drain and check.
 //!
 //! Runs on the main thread, which waits for the generators and merges what they say. The engine is built and signed in
 //! once, and every point of a search uses it.

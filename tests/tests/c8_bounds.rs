@@ -68,7 +68,8 @@ fn c8_memory_taken_for_those_who_are_expected_stops_at_the_limits_and_changes_no
     assert!(takes.iter().all(|&bytes| bytes < 4_096 + 192), "{takes:?}");
     let taken: usize = takes.iter().sum();
     assert!((8_000 * 12..8_000 * 12 + 100 * 200 + 500 * 80 + 800 * 64).contains(&taken), "{taken}");
-    assert_eq!((shard.population(), shard.footprint()), (there, weighs));
+    assert_eq!(shard.population(), there);
+    assert!(shard.footprint().total().abs_diff(weighs.total() + taken as u64) < 6 * 4_096, "it weighs what it took");
     assert_eq!(shard.subscribe(group, View::PLAIN, &ids(0..500)), Ok(450));
     assert_eq!(shard.take_memory(&expected, 4_096), Ok(0), "what is taken is taken");
     mesh.verify();

@@ -162,7 +162,8 @@ impl Team {
             board.works.store(true, Ordering::Release);
             board.wake_all();
         }
-        std::thread::sleep(stretch / 4);
+        // Until as much is under way as may be.
+        std::thread::sleep(stretch);
         let (begun, before) = (Instant::now(), self.sum(|board| &board.told));
         std::thread::sleep(stretch);
         let told = self.sum(|board| &board.told) - before;

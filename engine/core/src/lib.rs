@@ -5,10 +5,10 @@
 //! in as a [`Tick`], messages of other shards are handed in and taken out, and the crate is `no_std`, so that the
 //! compiler itself proves it. The crate `fanfare` puts shards on threads, joins them by rings and adds handles.
 //!
-//! Methods of a shard, those of its fan-out included, come in four kinds:
+//! Methods of a shard, those of its fan-out included, come in four kinds, and [`FanOut::take_memory`] prepares it:
 //! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
 //!   [`Shard::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
-//! * *what happened*: [`Shard::receive`], [`FanOut::receive_return`], [`FanOut::writable`], [`Shard::step`];
+//! * *what happened*: [`Shard::receive`], [`FanOut::receive_returns`], [`FanOut::writable`], [`Shard::step`];
 //! * *what is to be done now*: [`FanOut::next_ready`] and [`FanOut::outbox`], [`FanOut::next_outcome`],
 //!   [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
 //! * *how it stands*: [`FanOut::counters`], [`Shard::footprint`], [`Shard::verify`].

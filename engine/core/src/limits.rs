@@ -5,7 +5,8 @@ use crate::id::SHARDS_MAX;
 
 /// The bounds of one shard. Past any of them the caller gets a typed error; nothing grows in silence.
 ///
-/// The defaults carry a pool of a million users on one shard; memory is taken as it is needed, not ahead.
+/// The defaults carry a pool of a million users on one shard; memory is taken as it is needed, or when
+/// [`crate::FanOut::take_memory`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Watchers on this shard. 40 bytes each, and four while they wait to be told.

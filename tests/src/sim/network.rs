@@ -70,10 +70,9 @@ impl World {
 
     /// Takes messages out of a ring, while the receiver can take them in.
     pub(super) fn deliver(&mut self, from: usize, to: usize, count: usize) -> Result<(), String> {
-        for _ in 0..count {
-            let Some(document) = self.network.returns[from][to].pop_front() else { break };
-            self.shards[to].receive_return(document);
-        }
+        let returns = &mut self.network.returns[from][to];
+        let mut documents: Vec<_> = returns.drain(..count.min(returns.len())).collect();
+        self.shards[to].receive_returns(&mut documents);
         for _ in 0..count {
             if !self.shards[to].can_receive(ShardIndex::new(from)) {
                 break;

@@ -1,6 +1,6 @@
 //! Asking for what messages will touch, before they are taken in one by one.
 //!
-//! A publication touches a dozen lines that nobody has looked at for long, and the address of most of them lies in one of
+//! A publication, or a join, touches a dozen lines that nobody has looked at for long, and the address of most of them lies in one of
 //! the others: bucket, home, view, document, reader; topic, document, subscriber list. One message after the other would
 //! wait for each. Here a few messages go the way together, a step of it for all of them at a time, so that the lines of a
 //! step come from memory together. Nothing is changed, and what is not there is not looked for.

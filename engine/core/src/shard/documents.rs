@@ -3,8 +3,8 @@
 //! They lie apart from the topics' records, because not every frontend looks at them (one may write what it rendered
 //! before, for the same topic and turn), and those that do not are not to wait for their lines.
 
-use core::cell::Cell;
 use core::ops::{Index, IndexMut};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::document::Document;
 use crate::store::{Arena, Heap, Hints, OutOfMemory};
@@ -12,13 +12,14 @@ use crate::store::{Arena, Heap, Hints, OutOfMemory};
 /// Documents by topic.
 pub(crate) struct Documents {
     arena: Arena<Option<Document>, Heap>,
-    /// Whether one was looked at since it was asked last.
-    looked_at: Cell<bool>,
+    /// Whether one was looked at since it was asked last. One thread alone reads and writes it; atomic, so that a shard and
+    /// its notes may be shared like other values.
+    looked_at: AtomicBool,
 }
 
 impl Documents {
     pub(crate) fn none() -> Self {
-        Self { arena: Arena::on_heap(), looked_at: Cell::new(false) }
+        Self { arena: Arena::on_heap(), looked_at: AtomicBool::new(false) }
     }
 
     /// Topics there is a place for.
@@ -37,13 +38,14 @@ impl Documents {
     /// The topic's document, for somebody who was told of it.
     #[inline]
     pub(super) fn look(&self, topic: u32) -> Option<&Document> {
-        self.looked_at.set(true);
+        self.looked_at.store(true, Ordering::Relaxed);
         self.arena[topic].as_ref()
     }
 
     /// Asks for these topics' documents, if the frontend has looked at any since the last call, and so will at these.
     pub(super) fn approach_if_looked_at<H: Hints>(&self, topics: impl Iterator<Item = u32> + Clone) {
-        if self.looked_at.replace(false) {
+        if self.looked_at.load(Ordering::Relaxed) {
+            self.looked_at.store(false, Ordering::Relaxed);
             self.approach::<H>(topics);
         }
     }

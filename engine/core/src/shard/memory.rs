@@ -1,7 +1,7 @@
 //! Memory for those who are expected, taken before they come.
 //!
 //! A page costs when it is touched first: the kernel clears it, and a hypervisor may have to find it. That is little on
-//! a machine of one's own, and on a virtual one up to ten microseconds for four kilobytes (`benches/record/`), a fifth of
+//! a machine of one's own, and on a virtual one about ten microseconds for four kilobytes (`benches/record/`), a fifth of
 //! what a sign-in takes. Whoever knows how many will come lets the shard take the memory while nobody waits.
 
 use super::slot::LANES;
@@ -11,12 +11,15 @@ use crate::error::Error;
 use crate::store::OutOfMemory;
 
 impl<B: ShardMemory> FanOut<B> {
-    /// Takes memory for so many, about `bytes_max` of it at the most, and tells how many bytes that was: 0 once all is taken.
+    /// Takes memory for so many, about `bytes_max` of it at the most, and tells how many bytes that was: 0 once there is no
+    /// more to take.
     ///
-    /// Of `expected` watchers, groups, subscriptions and topics count, each up to its limit. It changes nothing but when the
-    /// memory is asked for: what is not taken here is taken as it is needed. Meant to be called again and again, a few dozen
-    /// megabytes at a time, on the thread that the shard runs on, whose core the memory is then near. Costs what the system
-    /// asks for a page. Of a backing that is not in pages (the heap) the records are allocated.
+    /// Of `expected` watchers, groups, subscriptions and topics count, each up to its limit; a group's last run of slots and
+    /// the memory of presentities at home, of tables and documents come as they are needed. It changes nothing but when
+    /// memory is asked for; what is not taken here is taken later. Meant to be called again and again, a few dozen megabytes
+    /// at a time, on the thread that the shard runs on, whose core the memory is then near. Costs what the system asks for a
+    /// page; where addresses are scarce a call may move an array. To expect more than the machine has is like using it: the
+    /// system may end the process.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`]; what was taken stays.
@@ -33,13 +36,14 @@ impl<B: ShardMemory> FanOut<B> {
         let runs = subscriptions.div_ceil(LANES);
         // The newest run of a topic is half full in the mean.
         let entry_runs = subscriptions / ENTRIES + topics / 2;
-        let mut left = bytes_max;
-        left = left.saturating_sub(self.outboxes.watchers.take_memory(watchers, left)?);
-        left = left.saturating_sub(self.outboxes.groups.take_memory(groups, left)?);
-        left = left.saturating_sub(self.outboxes.runs.take_memory(runs, left)?);
-        left = left.saturating_sub(self.topics.topics.take_memory(topics, left)?);
-        left = left.saturating_sub(self.topics.places.take_memory(topics, left)?);
-        left = left.saturating_sub(self.topics.entries.take_memory(entry_runs, left)?);
-        Ok(bytes_max - left)
+        let (outboxes, known) = (&mut self.outboxes, &mut self.topics);
+        let mut taken = outboxes.watchers.take_memory(watchers, bytes_max)?;
+        let left = |taken: usize| bytes_max.saturating_sub(taken);
+        taken += outboxes.groups.take_memory(groups, left(taken))?;
+        taken += outboxes.runs.take_memory(runs, left(taken))?;
+        taken += known.topics.take_memory(topics, left(taken))?;
+        taken += known.places.take_memory(topics, left(taken))?;
+        taken += known.entries.take_memory(entry_runs, left(taken))?;
+        Ok(taken)
     }
 }

@@ -51,7 +51,9 @@ impl<T, B: Backing<T>> Arena<T, B> {
             return Ok(0);
         }
         self.records.reserve(end)?;
-        self.records.take_memory(begin..end)?;
+        if !self.records.take_memory(begin..end)? {
+            return Ok(0);
+        }
         self.taken = end;
         Ok((end - begin) as usize * size_of::<T>())
     }
@@ -66,10 +68,10 @@ impl<T, B: Backing<T>> Arena<T, B> {
         Ok(self.len - 1)
     }
 
-    /// Bytes that the records have made resident, in whole pages.
+    /// Bytes that the records, and memory taken for more of them, have made resident, in whole pages.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        (u64::from(self.len) * size_of::<T>() as u64).next_multiple_of(B::PAGE_BYTES as u64)
+        (u64::from(self.len.max(self.taken)) * size_of::<T>() as u64).next_multiple_of(B::PAGE_BYTES as u64)
     }
 
     /// Takes the records in hand for a loop; see [`Records::hold`].

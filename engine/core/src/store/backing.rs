@@ -11,7 +11,7 @@ pub struct OutOfMemory;
 /// Asks for memory before it is needed.
 pub trait Hints {
     /// A hint that what lies there will be looked at soon, so that its line can come from memory meanwhile; never wrong,
-    /// whatever the address. Without effect where there is nothing to be won.
+    /// whatever the address. Without effect on the heap, and on processors for which the language has no such hint.
     #[inline]
     fn approach<T>(address: *const T) {
         let _ = address;
@@ -50,14 +50,14 @@ pub trait Records<T>: Index<u32, Output = T> + IndexMut<u32> {
     /// When there is no more memory; nothing has changed then.
     fn reserve(&mut self, len: u32) -> Result<(), OutOfMemory>;
 
-    /// Takes the memory of these records, for which there is room, from the system now and not when each is touched first.
-    /// Without effect where memory comes with the records.
+    /// Takes the memory of these records, for which there is room, from the system now and not when each is touched first;
+    /// tells whether it is there. Without effect where memory comes with the room.
     ///
     /// # Errors
     /// When there is no more memory.
-    fn take_memory(&mut self, records: Range<u32>) -> Result<(), OutOfMemory> {
+    fn take_memory(&mut self, records: Range<u32>) -> Result<bool, OutOfMemory> {
         let _ = records;
-        Ok(())
+        Ok(true)
     }
 
     /// A hint that the record will be looked at soon, so that its line can come from memory meanwhile. Without effect

@@ -196,7 +196,9 @@ impl Generator {
         let shards = self.seat.common.shards as u64;
         let watchers = self.sizes.watchers.div_ceil(shards);
         let subscriptions = self.sizes.subscriptions.div_ceil(shards);
-        let topics = subscriptions.min(self.sizes.users.into());
+        // Colleagues and others are shown different views, each a topic.
+        let views = if self.sizes.composed { 2 } else { 1 };
+        let topics = subscriptions.min(views * u64::from(self.sizes.users));
         Population { watchers, groups: watchers, subscriptions, topics, ..Population::default() }
     }
 
