@@ -41,8 +41,10 @@ pub enum Order {
     Build,
     /// Open the watchers, subscribe, and take in all first states.
     SignIn,
-    /// Publish at a rate for some time, then wait until everybody was told.
+    /// Publish at a rate for some time, then wait until everybody was told of it.
     Point(PointOrder),
+    /// Say how the point went, now that it is over on every shard.
+    SumUp,
     /// Compare what everybody has seen with the truth.
     Check,
     /// Measure what the recorder costs.
@@ -58,6 +60,8 @@ pub enum Answer {
     Built(u64),
     /// How the sign-in went.
     SignedIn(SignIn),
+    /// Everybody was told of what this generator published.
+    Over,
     /// How the point went.
     Point(Box<PointAnswer>),
     /// What the check found.

@@ -341,8 +341,8 @@ impl<'a> Session<'a> {
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
         self.progress.begin(&label, (warm_up + measure).as_millis() as u64, "ms");
         let progress = &mut self.progress;
-        let answers =
-            self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
+        self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
+        let answers = self.crew.ask("sum up", |_| Order::SumUp, |_| {})?;
         let loops = self.target.loop_times().since(&before);
         let mut result = merge(rate_per_s, &order, answers, loops);
         let steal = host::steal();
@@ -437,6 +437,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         issued.sent += part.issued.sent;
         issued.refused += part.issued.refused;
         issued.held += part.issued.held;
+        issued.timed += part.issued.timed;
         issued.unwatched += part.issued.unwatched;
         issued.opened += part.issued.opened;
         issued.target_ns += part.issued.target_ns;

@@ -1,8 +1,10 @@
 //! One point of a measurement: a rate for some time, then the wait until everybody was told.
 //!
-//! Runs on a shard's core for its own generator, the same for every target. Its invariant: a point ends when every
-//! publication of this generator was told to every watcher on every shard, so nothing slow is left out of the figures;
-//! should that take too long, the point says so and counts as failed.
+//! Runs on a shard's core for its own generator, the same for every target. Its invariant: a point is over here when
+//! every publication of this generator was told to every watcher on every shard, and it is summed up when it is over
+//! on every shard: the last watcher of a neighbour's publication may be here, and is told when all that was published
+//! here is long past. So nothing slow is left out of the figures; should that take too long, the point says so and
+//! counts as failed.
 
 use std::sync::Arc;
 
@@ -101,7 +103,7 @@ pub enum Going {
     Working,
     /// Nothing is to be done until then, on the run's clock.
     Waiting(u64),
-    /// It is over: [`Point::answer`] is due.
+    /// It is over here: [`Point::sum_up`] is due when it is over everywhere.
     Over,
 }
 
@@ -192,9 +194,10 @@ impl Point {
         }
     }
 
-    /// What came of a point that is over. The gaps are the rig's to add, and the answers of homes the target's.
+    /// What came of a point that is over on every shard. The gaps are the rig's to add, and the answers of homes the
+    /// target's.
     #[must_use]
-    pub fn answer(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
+    pub fn sum_up(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
         let now_us = self.common.clock.now().as_micros();
         publisher.finish();
         let tally = *recorder.tally();

@@ -62,6 +62,8 @@ pub struct Issued {
     pub refused: u64,
     /// Had to wait, for too many publications were under way.
     pub held: u64,
+    /// Of these, entered into the log, which gives each its latency.
+    pub timed: u64,
     /// Sent, and nobody is there to be told of it; where a sample is followed, of those in it.
     pub unwatched: u64,
     /// Everything sent within the measured time, by kind.
@@ -276,6 +278,7 @@ impl Publisher {
             self.issued.published.categories[usize::from(category)].note(document.len());
             self.issued.planned += 1;
             self.issued.sent += 1;
+            self.issued.timed += u64::from(index != NO_INDEX);
             self.lag.record(sent_us.saturating_sub(arrival.plan_us));
         }
         self.issued.last_sent_us = sent_us;

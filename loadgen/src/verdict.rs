@@ -31,6 +31,13 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
     if point.unfinished != 0 {
         reasons.push(format!("{} publications did not reach every watcher in time", point.unfinished));
     }
+    let measured = point.latency[2].count;
+    if point.unfinished == 0 && measured != point.issued.timed {
+        reasons.push(format!(
+            "the rig is at fault: {measured} latencies of {} publications that everybody was told of",
+            point.issued.timed
+        ));
+    }
     let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
     // A schedule that was worked off late has not held its rate either. Half a second's grace is for short ones, of which
     // a hiccup of the machine is a large part.

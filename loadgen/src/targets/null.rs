@@ -94,6 +94,8 @@ struct Teller {
     rig: Rig,
     crowd: Crowd,
     point: Option<Point>,
+    /// The point that is over here, until it is over everywhere.
+    over: Option<Point>,
 }
 
 /// Who watches the users of one thread: for each of them, a range of subscription numbers.
@@ -121,6 +123,7 @@ impl Teller {
             rig: Rig::default(),
             crowd: Crowd::default(),
             point: None,
+            over: None,
             seat,
             sizes,
         }
@@ -170,6 +173,13 @@ impl Teller {
                 let common = Arc::clone(&self.seat.common);
                 self.point = Some(Point::begin(order, &mut self.publisher, &mut self.recorder, &common));
             }
+            Order::SumUp => {
+                let Some(point) = self.over.take() else { return };
+                let marks = self.marks();
+                let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks);
+                (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                self.seat.answer(Answer::Point(Box::new(answer)));
+            }
             Order::Check => self.seat.answer(Answer::Checked(Box::new(self.check()))),
             Order::Calibrate => {
                 let cost = calibrate::measure(&Shape {
@@ -187,9 +197,8 @@ impl Teller {
     /// One poll of the point under way: when to poll next, or nothing if at once.
     fn poll(&mut self) -> Option<u64> {
         let now_us = self.seat.common.clock.now().as_micros();
+        let (marks, told) = (self.marks(), self.recorder.tally().told);
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
-        let tally = self.recorder.tally();
-        let (marks, told) = (Marks { delivered: tally.notes, skipped: tally.skipped }, tally.told);
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
         let shards = common.shards;
         let going = point.go_on(&mut self.publisher, marks, &told, |outgoing| {
@@ -200,13 +209,16 @@ impl Teller {
             Going::Working => None,
             Going::Waiting(due_us) => Some(due_us),
             Going::Over => {
-                let mut answer = point.answer(&mut self.publisher, &mut self.recorder, marks);
-                (answer.shard_gap, answer.generator_gap) = self.rig.take();
-                self.point = None;
-                self.seat.answer(Answer::Point(Box::new(answer)));
+                self.over = self.point.take();
+                self.seat.answer(Answer::Over);
                 None
             }
         }
+    }
+
+    fn marks(&self) -> Marks {
+        let tally = self.recorder.tally();
+        Marks { delivered: tally.notes, skipped: tally.skipped }
     }
 
     /// Turns everybody's contact lists round for this thread's users, and tells every watcher its first state.

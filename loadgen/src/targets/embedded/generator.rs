@@ -50,10 +50,13 @@ pub(super) struct Generator {
 /// What a generator is at.
 enum Task {
     Idle,
-    Memory { taken: u64 },
-    Build { next: u32 },
+    Memory(u64),
+    Build(u32),
     SignIn(SigningIn),
     Point(Box<Point>),
+    /// Over here. Until it is over everywhere, watchers here are told of what others' users publish.
+    Over(Box<Point>),
+    SumUp(Box<Point>),
     Check(Checking),
 }
 
@@ -81,8 +84,8 @@ impl Generator {
 
     fn begin(&mut self, order: Order) -> Task {
         match order {
-            Order::Memory => Task::Memory { taken: 0 },
-            Order::Build => Task::Build { next: 0 },
+            Order::Memory => Task::Memory(0),
+            Order::Build => Task::Build(0),
             Order::SignIn => Task::SignIn(SigningIn::begin(&self.recorder)),
             Order::Point(order) => {
                 self.requests.begin_point();
@@ -90,6 +93,10 @@ impl Generator {
                 let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
                 Task::Point(Box::new(point))
             }
+            Order::SumUp => match std::mem::replace(&mut self.task, Task::Idle) {
+                Task::Over(point) => Task::SumUp(point),
+                task => task,
+            },
             Order::Check => Task::Check(Checking::begin(self.signed_in, self.seat.common.clock.now().as_micros())),
             Order::Calibrate => {
                 let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
@@ -111,24 +118,24 @@ impl Generator {
     fn go_on(&mut self, shard: &mut Shard, now_us: u64) -> Option<u64> {
         let later = Some(now_us + NAP_US);
         match &mut self.task {
-            Task::Idle => later,
-            Task::Memory { taken } => {
+            Task::Idle | Task::Over(_) => later,
+            Task::Memory(taken) => {
                 let mut taken = *taken;
                 match shard.take_memory(&self.expected(), MEMORY_PER_POLL) {
                     Err(error) => self.end(Answer::Failed(format!("the engine got no memory: {error}"))),
                     Ok(0) => self.end(Answer::Memory(taken)),
                     Ok(more) => {
                         taken += more as u64;
-                        self.task = Task::Memory { taken };
+                        self.task = Task::Memory(taken);
                         self.seat.show_progress(taken);
                     }
                 }
                 None
             }
-            Task::Build { next } => {
+            Task::Build(next) => {
                 let mut next = *next;
                 let any = self.build(shard, &mut next);
-                self.task = Task::Build { next };
+                self.task = Task::Build(next);
                 let users = next / self.publisher.first_steps();
                 self.seat.show_progress(users.into());
                 if users == self.publisher.residents().count() && self.requests.is_quiet() {
@@ -156,24 +163,29 @@ impl Generator {
                 }
             }
             Task::Point(point) => {
-                let counters = shard.counters();
-                let marks = Marks { delivered: counters.delivered, skipped: counters.skipped };
                 let requests = &mut self.requests;
                 let told = &self.recorder.tally().told;
-                match point.go_on(&mut self.publisher, marks, told, |outgoing| requests.send(shard, outgoing)) {
+                match point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing)) {
                     Going::Working => None,
                     Going::Waiting(due_us) => Some(due_us),
                     // Everybody was told, but somebody has not said that he applies a policy.
                     Going::Over if !self.requests.is_quiet() => later,
                     Going::Over => {
-                        let mut answer = point.answer(&mut self.publisher, &mut self.recorder, marks);
-                        (answer.shard_gap, answer.generator_gap) = self.rig.take();
-                        answer.issued.refused += self.requests.refusals;
-                        answer.traffic.answers = self.requests.answers;
-                        self.end(Answer::Point(Box::new(answer)));
-                        None
+                        if let Task::Point(point) = std::mem::replace(&mut self.task, Task::Idle) {
+                            self.task = Task::Over(point);
+                        }
+                        self.seat.answer(Answer::Over);
+                        later
                     }
                 }
+            }
+            Task::SumUp(point) => {
+                let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks(shard));
+                (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                answer.issued.refused += self.requests.refusals;
+                answer.traffic.answers = self.requests.answers;
+                self.end(Answer::Point(Box::new(answer)));
+                None
             }
             Task::Check(task) if task.waits(shard, &self.seat.common, now_us) => later,
             Task::Check(task) => {
@@ -227,6 +239,12 @@ impl Generator {
         }
         *next != begin
     }
+}
+
+/// What the engine has counted so far.
+fn marks(shard: &Shard) -> Marks {
+    let counters = shard.counters();
+    Marks { delivered: counters.delivered, skipped: counters.skipped }
 }
 
 impl Frontend for Generator {
