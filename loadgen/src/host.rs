@@ -6,10 +6,10 @@ use std::fs;
 
 use procfs::process::Process;
 use procfs::{CpuInfo, Current, CurrentSI, KernelStats, Meminfo};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a report says of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// The processor's name.
     pub cpu: String,

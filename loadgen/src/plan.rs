@@ -306,7 +306,7 @@ impl<'a> Session<'a> {
             return Division::default();
         };
         let division = Division::of(sign_in, phase.seconds, self.settings.shards, cost);
-        phase.figures.extend(division.figures());
+        phase.figures.extend(division.figures().map(|(name, figure)| (name.to_owned(), figure)));
         division
     }
 
@@ -408,7 +408,7 @@ impl<'a> Session<'a> {
     /// Adds figures to the last phase.
     fn note(&mut self, figures: &[(&'static str, f64)]) {
         if let Some(phase) = self.phases.last_mut() {
-            phase.figures.extend(figures.iter().copied());
+            phase.figures.extend(figures.iter().map(|&(name, figure)| (name.to_owned(), figure)));
         }
     }
 

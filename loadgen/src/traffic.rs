@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use fanfare::CATEGORIES;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Things of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct Traffic {
 }
 
 /// One kind, as a report shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Kind {
     pub count: u64,

@@ -159,7 +159,7 @@ impl Shares {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitedBy {
     /// One of `engine`, `generator`, `target`, `memory`, `network`.
-    pub what: &'static str,
+    pub what: String,
     /// The figures that say so.
     pub evidence: String,
 }
@@ -182,5 +182,5 @@ pub fn limit_of_point(point: &PointResult, recorder: &RecorderCost, settings: &S
         if reasons.is_empty() { "the target was kept".to_owned() } else { reasons.join(", and ") },
         100.0 * (point.preempted_share() + point.steal_share),
     );
-    LimitedBy { what, evidence }
+    LimitedBy { what: what.to_owned(), evidence }
 }

@@ -1,7 +1,7 @@
 //! Distributions of times: bounded, one per core, merged at the end.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// One minute; what takes longer is counted as a minute.
 const HIGHEST_US: u64 = 60_000_000;
@@ -50,7 +50,7 @@ impl Default for Times {
 }
 
 /// A distribution of microseconds in a few numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quantiles {
     /// The median.
     pub p50: u64,

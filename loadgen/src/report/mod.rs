@@ -10,7 +10,7 @@ pub mod screen;
 use std::collections::BTreeMap;
 
 use fanfare_tuning::users::Presence;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use schema::{
     Books, Capacity, CapacityPoint, Config, Cost, Generator, LatencyUs, Noise, Notifications, Publications, Report,
@@ -30,6 +30,10 @@ use crate::verdict::{self, LimitedBy, Shares};
 
 /// Users of the pool that capacity is counted in.
 const POOL_USERS: f64 = 80_000.0;
+
+/// How a verdict is written.
+const PASS: &str = "PASS";
+const FAIL: &str = "FAIL";
 
 /// Everything a run found out.
 #[derive(Debug)]
@@ -65,7 +69,7 @@ pub struct Findings {
 }
 
 /// One phase of a run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Phase {
     /// What it is called.
     pub name: String,
@@ -73,7 +77,7 @@ pub struct Phase {
     pub seconds: f64,
     /// What else there is to say.
     #[serde(flatten)]
-    pub figures: BTreeMap<&'static str, f64>,
+    pub figures: BTreeMap<String, f64>,
 }
 
 impl Phase {
@@ -98,14 +102,14 @@ impl Report {
         let checked = &findings.checked;
         Self {
             schema: 1,
-            verdict: if reasons.is_empty() { "PASS" } else { "FAIL" },
+            verdict: if reasons.is_empty() { PASS } else { FAIL }.to_owned(),
             reasons,
             warnings: verdict::warnings(&findings),
             cut_short: findings.cut,
-            limited_by: limit.as_ref().map(|limit| limit.what),
+            limited_by: limit.as_ref().map(|limit| limit.what.clone()),
             limited_by_evidence: limit.map(|limit| limit.evidence),
             command: settings.command.clone(),
-            commit: env!("FANFARE_COMMIT"),
+            commit: env!("FANFARE_COMMIT").to_owned(),
             host: settings.host.clone(),
             config: config(settings, &findings),
             publications: point.map_or_else(Publications::default, |point| Publications {
@@ -193,8 +197,9 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         purpose: match settings.purpose {
             Purpose::Run => "run",
             Purpose::Capacity => "capacity",
-        },
-        target: settings.target.as_str(),
+        }
+        .to_owned(),
+        target: settings.target.as_str().to_owned(),
         runtime: findings.runtime.clone(),
         runtime_why: findings.runtime_why.clone(),
         model: settings.model.name.clone(),
@@ -215,7 +220,8 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         presence: match settings.presence {
             Presence::Plain => "plain",
             Presence::Lync => "lync",
-        },
+        }
+        .to_owned(),
         watchers_internal_share: settings.traits.watchers[0],
         watchers_federated_share: settings.traits.watchers[1],
         second_endpoint_share: settings.mix.idle,
@@ -273,7 +279,7 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
         users_by_memory: users_by_memory.map(|users| users as u64),
         // Downwards: nobody runs nine tenths of what a report rounded up.
         lync_pools: (users / POOL_USERS * 10.0).floor() / 10.0,
-        rate_limited_by: limit.as_ref().map(|limit| limit.what),
+        rate_limited_by: limit.as_ref().map(|limit| limit.what.clone()),
         rate_limited_by_evidence: limit.map(|limit| limit.evidence),
         own_rate_per_s: round(settings.rate_per_s, 1),
         points: search
@@ -308,9 +314,9 @@ fn limit(settings: &Settings, findings: &Findings, capacity: Option<&Capacity>) 
             screen::grouped(by_memory),
             screen::grouped(capacity.users_by_rate)
         );
-        return Some(LimitedBy { what: "memory", evidence });
+        return Some(LimitedBy { what: "memory".to_owned(), evidence });
     }
-    let (what, evidence) = (capacity.rate_limited_by?, capacity.rate_limited_by_evidence.clone()?);
+    let (what, evidence) = (capacity.rate_limited_by.clone()?, capacity.rate_limited_by_evidence.clone()?);
     Some(LimitedBy { what, evidence })
 }
 

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Phase;
 use crate::host::Host;
@@ -12,18 +12,18 @@ use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
 
 /// The report.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Report {
     pub schema: u32,
-    pub verdict: &'static str,
+    pub verdict: String,
     pub reasons: Vec<String>,
     pub warnings: Vec<String>,
     pub cut_short: bool,
-    pub limited_by: Option<&'static str>,
+    pub limited_by: Option<String>,
     pub limited_by_evidence: Option<String>,
     pub command: String,
-    pub commit: &'static str,
+    pub commit: String,
     pub host: Host,
     pub config: Config,
     pub publications: Publications,
@@ -41,11 +41,11 @@ pub struct Report {
     pub capacity: Option<Capacity>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Config {
-    pub purpose: &'static str,
-    pub target: &'static str,
+    pub purpose: String,
+    pub target: String,
     pub runtime: String,
     pub runtime_why: String,
     pub model: String,
@@ -63,14 +63,14 @@ pub struct Config {
     pub internal_share: f64,
     pub endpoints_per_user: f64,
     pub categories: usize,
-    pub presence: &'static str,
+    pub presence: String,
     pub watchers_internal_share: f64,
     pub watchers_federated_share: f64,
     pub second_endpoint_share: f64,
     pub policy_edits_per_publication: f64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Publications {
     pub planned: u64,
@@ -83,7 +83,7 @@ pub struct Publications {
     pub rate_per_s: f64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Notifications {
     pub delivered: u64,
@@ -96,7 +96,7 @@ pub struct Notifications {
     pub rate_per_s: f64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct LatencyUs {
     pub first: Quantiles,
@@ -104,7 +104,7 @@ pub struct LatencyUs {
     pub last: Quantiles,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct RigUs {
     pub shard_gap_us: Quantiles,
@@ -113,21 +113,21 @@ pub struct RigUs {
 }
 
 /// Shares of the shards' time in which others had their CPUs: in this system, and in others on the same machine.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Noise {
     pub preempted_share: f64,
     pub steal_share: f64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Generator {
     pub busy: f64,
     pub cpu_s: f64,
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Cost {
     pub engine_cpu_s: f64,
@@ -149,7 +149,7 @@ pub struct Cost {
 }
 
 /// The whole run's books, since the engine's start (C3).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Books {
     pub owed_gross: u64,
@@ -165,7 +165,7 @@ pub struct Books {
     pub checked_presentities_share: f64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Capacity {
     pub publications_per_s: f64,
@@ -173,13 +173,13 @@ pub struct Capacity {
     pub users_by_rate: u64,
     pub users_by_memory: Option<u64>,
     pub lync_pools: f64,
-    pub rate_limited_by: Option<&'static str>,
+    pub rate_limited_by: Option<String>,
     pub rate_limited_by_evidence: Option<String>,
     pub own_rate_per_s: f64,
     pub points: Vec<CapacityPoint>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct CapacityPoint {
     pub rate_per_s: f64,

@@ -300,14 +300,14 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "  by memory      {} users in {}", grouped(users), bytes(report.host.memory_bytes as f64))?;
     }
     writeln!(page, "  Lync pools     {} of 80,000 users, by the smaller of the two", capacity.lync_pools)?;
-    if let (Some(what), Some(evidence)) = (capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
+    if let (Some(what), Some(evidence)) = (&capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
         writeln!(page, "  rate limit     {what}: {evidence}")?;
     }
     Ok(())
 }
 
 fn verdict(page: &mut String, report: &Report) -> std::fmt::Result {
-    if let (Some(what), Some(evidence)) = (report.limited_by, &report.limited_by_evidence) {
+    if let (Some(what), Some(evidence)) = (&report.limited_by, &report.limited_by_evidence) {
         writeln!(page, "\nLimited by     {what}: {evidence}")?;
     }
     writeln!(page, "\n{}{}", report.verdict, if report.cut_short { " (cut short)" } else { "" })?;
