@@ -1,9 +1,16 @@
 //! The command line. Everything a person can ask for, with what it means and what it is when it is not said.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::duration;
+use crate::schedule::ScheduleWords;
+use crate::slo::Slo;
+use crate::targets::double::{Behaviour, DoubleError};
+use crate::trouble;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -92,8 +99,26 @@ pub struct Flags {
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = rate)]
     pub speedup: f64,
 
+    /// How the rate changes and how arrivals scatter: poisson or constant; ramp:FROM..TO, step:COUNT or diurnal:NIGHT, in
+    /// shares of the rate, which is the highest; hot:SHARE gives the most watched presentity that share of all;
+    /// sign-in-storm:SHARE/TIME and reconnect-storm:SHARE/TIME have that share of the watchers come within that time
+    #[arg(long, value_name = "WORD,…", default_value = "poisson")]
+    pub schedule: ScheduleWords,
+
+    /// The share of watchers that take one note a second; nobody waits for them
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    pub slow: f64,
+
+    /// The share of watchers that read nothing until the measurement is over
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    pub stop: f64,
+
+    /// The share of watchers that lose their connection each minute, and come back a second later
+    #[arg(long, value_name = "SHARE/min", default_value = "0%/min", value_parser = trouble::share_per_min)]
+    pub drop: f64,
+
     /// How long to measure, such as 500ms, 30s or 5m [default: 10s, and 8s for the last point of `capacity`]
-    #[arg(long, value_parser = duration)]
+    #[arg(long, value_parser = duration::parse)]
     pub duration: Option<Duration>,
 
     /// Shards, each on a core of its own [default: one for each CPU]
@@ -108,9 +133,10 @@ pub struct Flags {
     #[arg(long, default_value = "1")]
     pub seed: u64,
 
-    /// The target for the 99th percentile of `last` [default: 10ms for `capacity`; none for `run`]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub slo: Option<Duration>,
+    /// The latency target, such as last.p99<10ms or last.p99<10ms,first.p50<1ms; a time alone is that of last.p99
+    /// [default: 10ms for `capacity`; none for `run`]
+    #[arg(long, value_name = "TERM,…|TIME")]
+    pub slo: Option<Slo>,
 
     /// The most that may be skipped, as a share of what is told
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
@@ -120,18 +146,37 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// What is measured
-    #[arg(long, value_enum, default_value_t = TargetName::Embedded)]
+    /// What is measured: embedded (the engine, inside this process), null (no engine but a plain loop, which shows what
+    /// the rig itself costs) or double:PART,… (that loop with faults and limits that are known beforehand:
+    /// service=20us, stall=500ms/5s, bucket=20000/s, burst=64), by which the rig itself is measured
+    #[arg(long, default_value = "embedded", value_name = "NAME[:…]")]
     pub target: TargetName,
 }
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TargetName {
-    /// The engine, inside this process
+    /// The engine, inside this process.
     Embedded,
-    /// No engine: a plain loop, which shows what the rig itself costs
+    /// No engine: a plain loop, which shows what the rig itself costs.
     Null,
+    /// The null target, with faults and limits that are known beforehand.
+    Double(Behaviour),
+}
+
+impl FromStr for TargetName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "embedded" => Ok(Self::Embedded),
+            None if text == "null" => Ok(Self::Null),
+            Some(("double", behaviour)) => {
+                behaviour.parse().map(Self::Double).map_err(|error: DoubleError| error.to_string())
+            }
+            _ => Err("must be embedded, null or double:PART,…, such as double:service=20us".to_owned()),
+        }
+    }
 }
 
 impl TargetName {
@@ -141,6 +186,7 @@ impl TargetName {
         match self {
             Self::Embedded => "embedded",
             Self::Null => "null",
+            Self::Double(_) => "double",
         }
     }
 }
@@ -172,26 +218,13 @@ fn rate(text: &str) -> Result<f64, String> {
     if (0.001..=1e8).contains(&value) { Ok(value) } else { Err("must be from 0.001 to 100 million".to_owned()) }
 }
 
-fn share(text: &str) -> Result<f64, String> {
+pub(crate) fn share(text: &str) -> Result<f64, String> {
     let (digits, of) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
     let value: f64 = digits.trim().parse().map_err(|_| "not a share, such as 0.01 or 1%".to_owned())?;
     if (0.0..=1.0).contains(&(value / of)) {
         Ok(value / of)
     } else {
         Err("must be from 0 to 1, or 0% to 100%".to_owned())
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let units = [("us", 1e-6), ("ms", 1e-3), ("min", 60.0), ("m", 60.0), ("s", 1.0), ("", 1.0)];
-    let found = units.iter().find_map(|(unit, seconds)| {
-        let digits = text.strip_suffix(unit)?.trim();
-        digits.parse::<f64>().ok().map(|value| value * seconds)
-    });
-    match found {
-        None => Err("not a time, such as 500ms, 30s or 5m".to_owned()),
-        Some(seconds) if (1e-6..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        Some(_) => Err("must be from 1us to 1440m".to_owned()),
     }
 }
 
@@ -213,15 +246,11 @@ mod tests {
         assert_eq!(plain.flags.users, Some(200));
         let run = Cli::try_parse_from(["loadgen", "run", "--slo", "5ms"]).unwrap();
         let Some(Verb::Run(flags)) = run.command else { panic!("a run") };
-        assert_eq!(flags.slo, Some(Duration::from_millis(5)));
+        assert_eq!(flags.slo, Some(Slo::last_p99_below(Duration::from_millis(5))));
     }
 
     #[test]
-    fn times_and_shares_are_read_with_their_units() {
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1_500)));
-        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("soon").is_err() && duration("0").is_err() && duration("nan").is_err());
+    fn numbers_and_shares_are_read_with_their_units() {
         assert_eq!((share("1%"), share("0.25")), (Ok(0.01), Ok(0.25)));
         assert!(share("150%").is_err() && share("nan").is_err());
         assert!(rate("0").is_err() && rate("nan").is_err() && rate("12.5").is_ok());

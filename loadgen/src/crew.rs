@@ -19,6 +19,7 @@ use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, PublicationLog};
 use crate::sample::Sample;
 use crate::schedule::Mix;
+use crate::trouble::TroublePlan;
 use fanfare::Clock;
 
 /// Publications under way for each shard, before a publisher has to wait.
@@ -207,6 +208,8 @@ pub struct Common {
     pub composed: bool,
     /// Whose watchers are followed.
     pub sample: Sample,
+    /// Who behaves badly, if anybody does.
+    pub troubles: Option<TroublePlan>,
     /// Publications under way.
     pub log: Arc<PublicationLog>,
     /// The version that each user published last; written by the user's generator alone.
@@ -246,6 +249,8 @@ pub struct CrewPlan {
     pub composed: bool,
     /// Whose watchers are followed.
     pub sample: Sample,
+    /// Who behaves badly, if anybody does.
+    pub troubles: Option<TroublePlan>,
     /// Subscriptions that there will be.
     pub subscriptions: u64,
     /// Set from outside when the run is to end early.
@@ -273,6 +278,7 @@ impl Common {
             batch: plan.batch,
             mix: plan.mix,
             composed: plan.composed,
+            troubles: plan.troubles,
             silence_max: SILENCE_MAX + Duration::from_secs(plan.subscriptions / LOOKED_AT_PER_S),
             cut: plan.cut,
             lines: (0..plan.shards).map(|_| Line::default()).collect(),

@@ -6,6 +6,7 @@
 //! | [`settings`] | what a run is to be, checked against model and machine before anything is built |
 //! | [`plan`] | the phases: memory, build, sign-in storm, warm-up and measure, drain, check |
 //! | [`capacity`] | the search for the highest rate |
+//! | [`slo`] | the latency target, as a person writes it |
 //! | [`verdict`] | PASS or FAIL, why, and what the limit was |
 //! | [`population`] | who there is, drawn from a seed |
 //! | [`presence`] | what a composed model's presence means, and how a status tells its version |
@@ -18,11 +19,12 @@
 //! | [`recorder`] | order, truth and latency of every note |
 //! | [`sign_in`] | where the time of the sign-in storm went |
 //! | [`traffic`] | what went in and out, by kind |
+//! | [`trouble`] | watchers that behave badly |
 //! | [`rig`] | the machine's own hiccups |
 //! | [`crew`] | orders and answers between the main thread and the generators |
 //! | [`targets`] | the engine in this process, and the null target |
 //! | [`report`] | what a person reads, and what a machine reads |
-//! | [`host`], [`progress`] | the machine, the bars |
+//! | [`host`], [`progress`], [`duration`] | the machine, the bars, times as a person writes them |
 //!
 //! Cores: one generator for each shard, on the shard's own core; the main thread waits.
 
@@ -31,6 +33,7 @@
 pub mod args;
 pub mod capacity;
 pub mod crew;
+pub mod duration;
 pub mod host;
 pub mod memory;
 pub mod payload;
@@ -47,6 +50,8 @@ pub mod sample;
 pub mod schedule;
 pub mod settings;
 pub mod sign_in;
+pub mod slo;
 pub mod targets;
 pub mod traffic;
+pub mod trouble;
 pub mod verdict;

@@ -22,10 +22,12 @@ use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, Latency, Quantiles, Times};
 use crate::report::{Findings, Phase};
 use crate::sample::Sample;
+use crate::schedule::Drawing;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
 use crate::traffic::Traffic;
+use crate::trouble::{TroubleCounts, TroublePlan};
 
 /// The time before a measurement, in which caches and rings come to what they are like under this rate.
 const WARM_UP_MAX: Duration = Duration::from_millis(500);
@@ -92,6 +94,8 @@ pub struct PointResult {
     pub told_s: f64,
     /// Broken promises up to here.
     pub faults: Faults,
+    /// What became of the watchers that behave badly.
+    pub troubled: TroubleCounts,
     /// Whether the schedule was cut short.
     pub cut: bool,
 }
@@ -154,6 +158,8 @@ pub struct Session<'a> {
     progress: Progress,
     phases: Vec<Phase>,
     points: u64,
+    /// Who has the most watchers; known after the sign-in.
+    hot_user: u32,
 }
 
 impl<'a> Session<'a> {
@@ -173,9 +179,15 @@ impl<'a> Session<'a> {
             outside_share: 1.0 - settings.traits.watchers[0],
             runtime: settings.runtime,
         };
+        let troubles = (!settings.troubles.is_none()).then_some(TroublePlan {
+            troubles: settings.troubles,
+            measured: settings.duration,
+            seed: settings.traits.seed,
+        });
         let sample = Sample::of_run(totals.subscriptions, settings.followed_max, settings.traits.seed);
         let (crew, seats) = Crew::assemble(CrewPlan {
             sample,
+            troubles,
             subscriptions: totals.subscriptions,
             population,
             shards: settings.shards,
@@ -186,16 +198,18 @@ impl<'a> Session<'a> {
         });
         let target = match settings.target {
             TargetName::Embedded => targets::start_embedded(seats, &sizes)?,
-            TargetName::Null => targets::start_null(seats, &sizes)?,
+            TargetName::Null => targets::start_null(seats, &sizes, None)?,
+            TargetName::Double(behaviour) => targets::start_null(seats, &sizes, Some(behaviour))?,
         };
         let progress = Progress::new();
-        Ok(Self { settings, interrupted, crew, target, totals, progress, phases: Vec::new(), points: 0 })
+        Ok(Self { settings, interrupted, crew, target, totals, progress, phases: Vec::new(), points: 0, hot_user: 0 })
     }
 
     fn measure(&mut self) -> Result<Findings, RunError> {
         self.take_memory()?;
         self.build()?;
         let sign_in = self.sign_in()?;
+        self.hot_user = self.most_watched();
         let mut search = None;
         let mut point = None;
         if !sign_in.cut {
@@ -327,14 +341,16 @@ impl<'a> Session<'a> {
         let from_us = clock.now().as_micros() + 2_000;
         let measure_from_us = from_us + warm_up.as_micros() as u64;
         self.points += 1;
-        let order = PointOrder {
-            rate_per_s: rate_per_s / self.settings.shards as f64,
+        let drawing = Drawing {
+            rate_per_s,
+            shape: self.settings.shape,
+            hot_user: self.hot_user,
             from_us,
             measure_from_us,
             end_us: measure_from_us + measure.as_micros() as u64,
             seed: self.settings.traits.seed ^ self.points.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-            give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64),
         };
+        let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64) };
         let before = self.target.loop_times();
         let steal_before = host::steal();
         let begin = Instant::now();
@@ -412,6 +428,12 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The user with the most watchers: what is hot is hot for many.
+    fn most_watched(&self) -> u32 {
+        let common = self.crew.common();
+        (0..common.population.users()).max_by_key(|&user| common.watchers(user, true)).unwrap_or(0)
+    }
+
     fn presentities_watched(&self) -> u64 {
         let common = self.crew.common();
         (0..common.population.users()).filter(|&user| common.watchers(user, true) != 0).count() as u64
@@ -424,7 +446,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         .filter_map(|answer| if let Answer::Point(part) = answer { Some(*part) } else { None })
         .collect();
     let (mut latency, mut issued, mut faults) = (Latency::default(), Issued::default(), Faults::default());
-    let mut traffic = Traffic::default();
+    let (mut traffic, mut troubled) = (Traffic::default(), TroubleCounts::default());
     let (mut lag, mut shard_gap, mut generator_gap) = (Times::new(), Times::new(), Times::new());
     for part in &parts {
         latency.merge(&part.latency);
@@ -432,6 +454,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         shard_gap.merge(&part.shard_gap);
         generator_gap.merge(&part.generator_gap);
         faults.add(&part.tally.faults);
+        troubled.add(&part.troubled);
         traffic.add(&part.traffic);
         issued.planned += part.issued.planned;
         issued.sent += part.issued.sent;
@@ -443,15 +466,15 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         issued.target_ns += part.issued.target_ns;
         issued.last_sent_us = issued.last_sent_us.max(part.issued.last_sent_us);
     }
-    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(order.end_us, u64::min);
-    let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.measure_from_us).max(1);
+    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(order.drawing.end_us, u64::min);
+    let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.drawing.measure_from_us).max(1);
     let sum = |of: fn(&PointAnswer) -> u64| parts.iter().map(of).sum::<u64>();
     let notified = |part: &PointAnswer| part.window_delivered as f64 * 1e6 / part.window_us.max(1) as f64;
     PointResult {
         rate_per_s,
         sent_per_s: issued.sent as f64 * 1e6 / sending_us as f64,
         notified_per_s: parts.iter().map(notified).sum(),
-        measured_s: end_us.saturating_sub(order.measure_from_us) as f64 / 1e6,
+        measured_s: end_us.saturating_sub(order.drawing.measure_from_us) as f64 / 1e6,
         issued,
         latency: [latency.first.quantiles(), latency.median.quantiles(), latency.last.quantiles()],
         lag: lag.quantiles(),
@@ -468,6 +491,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         steal_share: 0.0,
         unfinished: sum(|part| part.unfinished),
         traffic,
+        troubled,
         told_s: parts.iter().map(|part| part.window_us).max().unwrap_or(0) as f64 / 1e6,
         faults,
         cut: parts.iter().any(|part| part.cut_at_us.is_some()),

@@ -12,7 +12,9 @@ use crate::crew::Common;
 use crate::host::ThreadTimes;
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
 use crate::recorder::{Latency, Recorder, Tally, Times};
+use crate::schedule::Drawing;
 use crate::traffic::{Answers, Told, Traffic};
+use crate::trouble::TroubleCounts;
 
 /// How long the last publications may take to reach everybody.
 const DRAIN_MAX_US: u64 = 20_000_000;
@@ -20,16 +22,8 @@ const DRAIN_MAX_US: u64 = 20_000_000;
 /// What a generator is told of a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PointOrder {
-    /// This generator's share of the rate.
-    pub rate_per_s: f64,
-    /// When the schedule begins, on the run's clock.
-    pub from_us: u64,
-    /// From when on it is measured.
-    pub measure_from_us: u64,
-    /// When it ends.
-    pub end_us: u64,
-    /// From which the arrivals are drawn.
-    pub seed: u64,
+    /// What is to be published, and when.
+    pub drawing: Drawing,
     /// A lag at which the point is hopeless and ends early.
     pub give_up_lag_us: Option<u64>,
 }
@@ -76,6 +70,8 @@ pub struct PointAnswer {
     pub thread: ThreadTimes,
     /// Publications that not everybody was told in time.
     pub unfinished: u64,
+    /// What became of the watchers that behave badly; the target's to add.
+    pub troubled: TroubleCounts,
     /// When the schedule was cut short, if it was.
     pub cut_at_us: Option<u64>,
 }
@@ -112,7 +108,7 @@ impl Point {
     #[must_use]
     pub fn begin(order: PointOrder, publisher: &mut Publisher, recorder: &mut Recorder, common: &Arc<Common>) -> Self {
         let shard = publisher.residents().shard;
-        publisher.begin(order.rate_per_s, order.from_us, order.measure_from_us, order.end_us, order.seed);
+        publisher.begin(&order.drawing);
         recorder.take_latency();
         Self {
             order,
@@ -146,7 +142,7 @@ impl Point {
         let clock = self.common.clock;
         let begin_ns = clock.nanos();
         let now_us = begin_ns / 1_000;
-        if self.measured_from.is_none() && now_us >= self.order.measure_from_us {
+        if self.measured_from.is_none() && now_us >= self.order.drawing.measure_from_us {
             self.measured_from = Some((now_us, marks, *told));
         }
         self.cut_if_needed(publisher, now_us);
@@ -160,7 +156,7 @@ impl Point {
             // Due and not sent: the log is full, and only the watchers' progress empties it.
             return Going::Waiting(due_us.max(now_us + 50));
         }
-        let end_us = self.cut_at_us.unwrap_or(self.order.end_us);
+        let end_us = self.cut_at_us.unwrap_or(self.order.drawing.end_us);
         if now_us < end_us {
             return Going::Waiting(end_us);
         }
@@ -233,6 +229,7 @@ impl Point {
             elapsed_us: now_us - self.began_us,
             thread: ThreadTimes::of_this_thread().since(&self.thread_before),
             unfinished: self.unfinished(publisher),
+            troubled: TroubleCounts::default(),
             cut_at_us: self.cut_at_us,
         }
     }

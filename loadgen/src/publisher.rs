@@ -14,7 +14,7 @@ use fanfare::Network;
 use crate::crew::Common;
 use crate::payload::{HEADER_BYTES, Header, Press};
 use crate::recorder::{Mark, NO_INDEX, Opening, PublicationLog, Times};
-use crate::schedule::{Arrival, Residents, Schedule, What};
+use crate::schedule::{Arrival, Drawing, Residents, Schedule, What};
 use crate::traffic::Published;
 
 /// Publications in one call, so that a generator far behind does not keep its shard from everything else.
@@ -154,9 +154,10 @@ impl Publisher {
         }
     }
 
-    /// Begins a schedule. What is due from `measure_from_us` to `end_us` is measured.
-    pub fn begin(&mut self, rate_per_s: f64, from_us: u64, measure_from_us: u64, end_us: u64, seed: u64) {
-        let mut schedule = Schedule::new(self.residents, rate_per_s, from_us, &self.common.mix, seed);
+    /// Begins a schedule. What is due in its measured time is measured.
+    pub fn begin(&mut self, drawing: &Drawing) {
+        let Drawing { measure_from_us, end_us, .. } = *drawing;
+        let mut schedule = Schedule::new(self.residents, drawing, &self.common.mix);
         let next = next_arrival(&self.common, &self.residents, &mut schedule);
         self.issued = Issued::default();
         self.lag.clear();

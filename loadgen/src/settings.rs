@@ -16,8 +16,10 @@ use crate::host::Host;
 use crate::memory::{Need, users_that_fit};
 use crate::population::Traits;
 use crate::sample::FOLLOWED_MAX;
-use crate::schedule::Mix;
+use crate::schedule::{Course, Mix, Shape};
+use crate::slo::Slo;
 use crate::targets::embedded::limits::{PRESENTITIES_MAX, SUBSCRIPTIONS_MAX};
+use crate::trouble::Troubles;
 
 /// Why a run cannot be.
 #[derive(Debug, Error)]
@@ -71,6 +73,19 @@ pub enum SettingsError {
         group(*.0), group(PRESENTITIES_MAX)
     )]
     Presentities(u64),
+    /// A search at a rate that changes by itself.
+    #[error("--schedule: a search changes the rate itself; leave ramp, step and diurnal to `loadgen run`")]
+    Schedule,
+    /// Bad watchers where there are none.
+    #[error(
+        "--slow, --stop, --drop and storms need an engine, up to {} subscriptions, and shares that add up to no more than \
+         1: {why}",
+        group(FOLLOWED_MAX)
+    )]
+    Troubles {
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The model's categories are not those of the scheme that it names.
     #[error(
         "the model {model} has the categories {found}; with presence \"lync\" they must be {expected}, in this order: \
@@ -135,6 +150,10 @@ pub struct Settings {
     pub target: TargetName,
     /// What is to turn its shards.
     pub runtime: RuntimeName,
+    /// How the rate changes over a point, and how arrivals scatter.
+    pub shape: Shape,
+    /// Watchers that behave badly.
+    pub troubles: Troubles,
     /// Publications a second for `run`, and the least that `capacity` has to find.
     pub rate_per_s: f64,
     /// Publications of a user in an hour, the speed-up not included.
@@ -142,7 +161,7 @@ pub struct Settings {
     /// How long the (last) point is measured.
     pub duration: Duration,
     /// The latency target, if there is one.
-    pub slo: Option<Duration>,
+    pub slo: Option<Slo>,
     /// The most that may be skipped.
     pub skip_max: f64,
     /// The machine.
@@ -176,27 +195,40 @@ impl Settings {
         if shards > host.cores {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
+        if purpose == Purpose::Capacity && flags.schedule.shape.course != Course::Steady {
+            return Err(SettingsError::Schedule);
+        }
         check_categories(&model)?;
         let traits = traits(&flags, &model);
         if (traits.users as usize) < shards {
             return Err(SettingsError::Users { users: traits.users, shards });
         }
         let presence = target_presence(&flags, &model);
+        let troubles = Troubles {
+            slow_share: flags.slow,
+            stop_share: flags.stop,
+            drop_share_per_min: flags.drop,
+            storm: flags.schedule.storm,
+        };
         check_size(&traits, presence, shards, &host)?;
         let own_rate = model.publications_per_s(traits.users) * flags.speedup;
         let (duration, slo) = match purpose {
             Purpose::Run => (Duration::from_secs(10), None),
-            Purpose::Capacity => (Duration::from_secs(8), Some(Duration::from_millis(10))),
+            Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
         };
+        let duration = flags.duration.unwrap_or(duration);
+        check_troubles(&troubles, &traits, flags.target, duration)?;
         let json = flags.json.as_deref().map(JsonFile::open).transpose()?;
         Ok(Self {
             purpose,
             shards,
             target: flags.target,
             runtime: flags.runtime,
+            shape: flags.schedule.shape,
+            troubles,
             rate_per_s: flags.rate.unwrap_or(own_rate),
             publications_per_hour: model.publications_per_hour.value,
-            duration: flags.duration.unwrap_or(duration),
+            duration,
             slo: flags.slo.or(slo),
             skip_max: flags.skip_max,
             host,
@@ -257,7 +289,7 @@ fn traits(flags: &Flags, model: &UserModel) -> Traits {
 
 /// What presence means in the run: without an engine, nobody composes anything.
 fn target_presence(flags: &Flags, model: &UserModel) -> Presence {
-    if flags.target == TargetName::Null { Presence::Plain } else { model.presence.value }
+    if flags.target == TargetName::Embedded { model.presence.value } else { Presence::Plain }
 }
 
 /// A composed model has to speak of the scheme's categories: they are told apart by their places.
@@ -269,6 +301,25 @@ fn check_categories(model: &UserModel) -> Result<(), SettingsError> {
     }
     let expected = scheme.categories().collect::<Vec<_>>().join(", ");
     Err(SettingsError::Categories { model: model.name.clone(), found: found.join(", "), expected })
+}
+
+fn check_troubles(
+    troubles: &Troubles,
+    traits: &Traits,
+    target: TargetName,
+    duration: Duration,
+) -> Result<(), SettingsError> {
+    let why = match () {
+        () if troubles.is_none() => return Ok(()),
+        () if target != TargetName::Embedded => "--target is not embedded",
+        // As is the number of those who are followed, by the mean.
+        () if Need::of(traits, Presence::Plain, 1).subscriptions > FOLLOWED_MAX as f64 => {
+            "there are more subscriptions"
+        }
+        () if troubles.share(duration) > 1.0 => "they add up to more",
+        () => return Ok(()),
+    };
+    Err(SettingsError::Troubles { why })
 }
 
 fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix {
@@ -326,7 +377,7 @@ mod tests {
         assert_eq!(settings.slo, None);
         let settings = resolve("loadgen --speedup 10", 8 << 30).unwrap();
         assert!((settings.rate_per_s - 888.9).abs() < 0.1);
-        assert_eq!(settings.slo, Some(Duration::from_millis(10)));
+        assert_eq!(settings.slo, Some(Slo::last_p99_below(Duration::from_millis(10))));
     }
 
     #[test]

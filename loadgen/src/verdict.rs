@@ -1,5 +1,6 @@
 //! PASS or FAIL, and why; and what the limit was, with the evidence.
 
+use crate::args::TargetName;
 use crate::plan::PointResult;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
@@ -12,14 +13,8 @@ const SENT_MIN: f64 = 0.99;
 #[must_use]
 pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
     let mut reasons = Vec::new();
-    if let Some(slo) = settings.slo {
-        let p99 = point.latency[2].p99;
-        if u128::from(p99) > slo.as_micros() {
-            reasons.push(format!(
-                "the 99th percentile of the last watcher is {p99} us, above the target of {} us",
-                slo.as_micros()
-            ));
-        }
+    if let Some(slo) = &settings.slo {
+        reasons.extend(slo.missed(&point.latency));
     }
     if point.skipped_share() > settings.skip_max {
         reasons.push(format!(
@@ -158,7 +153,7 @@ impl Shares {
 /// What kept a run from more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitedBy {
-    /// One of `engine`, `generator`, `target`, `memory`, `network`.
+    /// One of `engine`, `double`, `generator`, `target`, `memory`, `network`.
     pub what: String,
     /// The figures that say so.
     pub evidence: String,
@@ -170,13 +165,15 @@ pub fn limit_of_point(point: &PointResult, recorder: &RecorderCost, settings: &S
     let shares = Shares::of(point, recorder);
     let reasons = of_point(point, settings);
     let (engine, rig) = (100.0 * shares.engine_share(), 100.0 * shares.rig_share());
-    let what = if settings.target == crate::args::TargetName::Null || (rig > engine && rig > 40.0) {
-        "generator"
-    } else {
-        "engine"
+    let what = match settings.target {
+        TargetName::Null => "generator",
+        _ if rig > engine && rig > 40.0 => "generator",
+        TargetName::Double(_) => "double",
+        TargetName::Embedded => "engine",
     };
+    let taken_by = if matches!(settings.target, TargetName::Double(_)) { "double" } else { "engine" };
     let evidence = format!(
-        "at {:.0} publications a second {}; of the shards' time the engine took {engine:.0} %, generator and recorder {rig:.0} %, \
+        "at {:.0} publications a second {}; of the shards' time the {taken_by} took {engine:.0} %, generator and recorder {rig:.0} %, \
          and others had the CPUs for {:.0} %",
         point.rate_per_s,
         if reasons.is_empty() { "the target was kept".to_owned() } else { reasons.join(", and ") },

@@ -1,37 +1,11 @@
 //! The program as a person meets it: what it says, and its exit code.
 
-use std::path::PathBuf;
+mod program;
+
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-const PASS: Option<i32> = Some(0);
-const USAGE: Option<i32> = Some(2);
-
-fn loadgen(arguments: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    command.args(arguments.split_whitespace());
-    command
-}
-
-fn output(arguments: &str) -> (Option<i32>, String, String) {
-    let Output { status, stdout, stderr } = loadgen(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (status.code(), text(stdout), text(stderr))
-}
-
-/// A path for this test alone.
-fn scratch(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}", std::process::id()))
-}
-
-/// Refused with exit code 2, and every one of these in what is said.
-fn refused(arguments: &str, says: &[&str]) {
-    let (code, _, complaint) = output(arguments);
-    assert_eq!(code, USAGE, "{arguments}: {complaint}");
-    for part in says {
-        assert!(complaint.contains(part), "{arguments}: `{part}` is not in: {complaint}");
-    }
-}
+use program::{PASS, loadgen, output, refused, scratch};
 
 #[test]
 fn help_teaches_with_examples() {

@@ -121,6 +121,7 @@ fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
         mix: Mix { categories: vec![1.0], ..Mix::default() },
         composed: false,
         sample,
+        troubles: None,
         subscriptions: totals.subscriptions,
         cut: Arc::new(AtomicBool::new(false)),
     });
@@ -176,7 +177,8 @@ fn a_state_that_a_followed_watcher_was_not_told_is_found() {
                     continue;
                 }
                 let (of, first, known) = (of(watcher, user), version == 1, Some(version));
-                let receipt = Receipt { now_us: 5, of, sight: Sight::Plain, first, known, skipped: Some(0) };
+                let receipt =
+                    Receipt { now_us: 5, of, sight: Sight::Plain, counts: true, first, known, skipped: Some(0) };
                 recorder.note(&receipt, std::iter::once((Category::FIRST, &document[..])));
             }
         }
@@ -203,7 +205,8 @@ fn an_untrue_document_is_found_whether_its_watcher_is_followed_or_not() {
     let document = Press::new().document(&Header { user: 100, version: 1, plan_us: 1, index: NO_INDEX }, 64);
     for user in 0..100 {
         let of = Followed { slot: user as usize, watcher: user, user };
-        let receipt = Receipt { now_us: 5, of, sight: Sight::Plain, first: false, known: None, skipped: None };
+        let receipt =
+            Receipt { now_us: 5, of, sight: Sight::Plain, counts: true, first: false, known: None, skipped: None };
         recorder.note(&receipt, std::iter::once((Category::FIRST, &document[..])));
     }
     assert_eq!(recorder.tally().faults.untrue, 100);

@@ -100,7 +100,8 @@ pub fn measure(shape: &Shape) -> RecorderCost {
                 };
                 let slot = walk.step();
                 let of = Followed { slot, watcher: slot as u32, user };
-                let receipt = Receipt { now_us: 1_000, of, sight, first: false, known: None, skipped: None };
+                let receipt =
+                    Receipt { now_us: 1_000, of, sight, counts: true, first: false, known: None, skipped: None };
                 recorder.note(&receipt, std::iter::once((Category::FIRST, &document[..])));
             }
         }
@@ -166,7 +167,8 @@ fn first_ns(shape: &Shape, recorder: &mut Recorder, users: &[u32], slots: usize,
             for (at, &user) in users.iter().enumerate() {
                 let of = Followed { slot: watcher * users.len() + at, watcher: (begin + watcher) as u32, user };
                 let sight = Sight::Plain;
-                let receipt = Receipt { now_us: 1_000, of, sight, first: true, known: Some(1), skipped: None };
+                let receipt =
+                    Receipt { now_us: 1_000, of, sight, counts: true, first: true, known: Some(1), skipped: None };
                 recorder.note(&receipt, std::iter::once((Category::FIRST, &documents[at][..])));
             }
         }

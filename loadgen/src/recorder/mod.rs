@@ -100,6 +100,8 @@ pub struct Receipt {
     pub of: Followed,
     /// Whether it is the subscription's first state.
     pub first: bool,
+    /// Whether publications wait for it: those who behave badly are told, and nobody counts how late.
+    pub counts: bool,
     /// What its view shows.
     pub sight: Sight,
     /// The version that it must be, where that is known before the documents are read. Stamps count the changes of a
@@ -266,6 +268,11 @@ impl Recorder {
             return;
         };
         self.tally.firsts += u64::from(receipt.first);
+        if !receipt.counts && receipt.first {
+            // He has come back, and what was seen at this place was somebody else's.
+            self.seen.set(&receipt.of, version);
+            return;
+        }
         if version <= before {
             let faults = &mut self.tally.faults;
             match version == before {
@@ -277,7 +284,7 @@ impl Recorder {
             return;
         }
         self.seen.set(&receipt.of, version);
-        if before == 0 && receipt.first {
+        if !receipt.counts || before == 0 && receipt.first {
             return;
         }
         let counted = match receipt.sight {

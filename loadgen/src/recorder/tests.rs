@@ -40,7 +40,7 @@ impl Rig {
 
     fn told(&mut self, now_us: u64, slot: usize, first: bool, skipped: Option<u32>, document: &[u8]) {
         let known = Header::read(document).map(|header| header.version);
-        let receipt = Receipt { now_us, of: of(slot, 7), sight: Sight::Plain, first, known, skipped };
+        let receipt = Receipt { now_us, of: of(slot, 7), sight: Sight::Plain, counts: true, first, known, skipped };
         self.recorder.note(&receipt, std::iter::once((Category::FIRST, document)));
         self.recorder.settle();
     }
@@ -77,10 +77,26 @@ fn what_must_not_be_is_counted() {
     rig.told(4, 1, false, Some(0), &three);
     rig.told(5, 2, false, None, &three[..40]);
     rig.recorder.note(
-        &Receipt { now_us: 6, of: of(2, 6), sight: Sight::Plain, first: false, known: Some(3), skipped: None },
+        &Receipt {
+            now_us: 6,
+            of: of(2, 6),
+            sight: Sight::Plain,
+            counts: true,
+            first: false,
+            known: Some(3),
+            skipped: None,
+        },
         std::iter::once((Category::FIRST, &three[..])),
     );
-    let nothing = Receipt { now_us: 7, of: of(2, 7), sight: Sight::Plain, first: false, known: Some(3), skipped: None };
+    let nothing = Receipt {
+        now_us: 7,
+        of: of(2, 7),
+        sight: Sight::Plain,
+        counts: true,
+        first: false,
+        known: Some(3),
+        skipped: None,
+    };
     rig.recorder.note(&nothing, std::iter::empty());
     let expected = Faults { backwards: 1, repeated: 1, untrue: 2, stateless: 1, miscounted: 1, ..Faults::default() };
     assert_eq!(rig.recorder.tally().faults, expected);
@@ -90,8 +106,15 @@ fn what_must_not_be_is_counted() {
 fn the_newest_of_several_parts_counts() {
     let mut rig = Rig::new();
     let (two, three) = (rig.publish(0), rig.publish(0));
-    let receipt =
-        Receipt { now_us: 9, of: of(0, 7), sight: Sight::Plain, first: false, known: Some(3), skipped: Some(1) };
+    let receipt = Receipt {
+        now_us: 9,
+        of: of(0, 7),
+        sight: Sight::Plain,
+        counts: true,
+        first: false,
+        known: Some(3),
+        skipped: Some(1),
+    };
     rig.recorder.note(&receipt, [&three[..], &two[..]].map(|document| (Category::FIRST, document)).into_iter());
     rig.recorder.settle();
     assert_eq!(rig.recorder.seen(&of(0, 7)), 3);
@@ -134,7 +157,7 @@ impl Composed {
     }
 
     fn told(&mut self, slot: usize, sight: Sight, first: bool, skipped: Option<u32>, part: (Category, &[u8])) {
-        let receipt = Receipt { now_us: 9, of: of(slot, 7), sight, first, known: None, skipped };
+        let receipt = Receipt { now_us: 9, of: of(slot, 7), sight, counts: true, first, known: None, skipped };
         self.recorder.note(&receipt, std::iter::once(part));
         self.recorder.settle();
     }

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 pub use schema::{
     Books, Capacity, CapacityPoint, Config, Cost, Generator, LatencyUs, Noise, Notifications, Publications, Report,
-    RigUs,
+    RigUs, Troubled,
 };
 
 use crate::capacity::Search;
+use crate::capacity::hunt::Ended;
 use crate::crew::{Checked, SignIn};
 use crate::plan::PointResult;
 use crate::population::Totals;
@@ -25,6 +26,7 @@ use crate::recorder::calibrate::RecorderCost;
 use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
+use crate::slo::Slo;
 use crate::traffic::Traffic;
 use crate::verdict::{self, LimitedBy, Shares};
 
@@ -147,6 +149,14 @@ impl Report {
                 let [first, median, last] = point.latency;
                 LatencyUs { first, median, last }
             }),
+            troubled: point.filter(|point| point.troubled.bad != 0).map(|point| Troubled {
+                watchers: point.troubled.bad,
+                slow: point.troubled.slow,
+                stopped: point.troubled.stopped,
+                left: point.troubled.left,
+                returned: point.troubled.returned,
+                return_us: point.troubled.return_us.quantiles(),
+            }),
             rig: point.map_or_else(RigUs::default, |point| RigUs {
                 shard_gap_us: point.shard_gap,
                 generator_gap_us: point.generator_gap,
@@ -210,7 +220,8 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         seed: settings.traits.seed,
         duration_s: settings.duration.as_secs_f64(),
         rate_per_s: round(settings.rate_per_s, 3),
-        slo_us: settings.slo.map(|slo| slo.as_micros() as u64),
+        slo: settings.slo.as_ref().map(ToString::to_string),
+        slo_us: settings.slo.as_ref().and_then(Slo::last_p99).map(|below| below.as_micros() as u64),
         skip_max: settings.skip_max,
         document_bytes: totals.document_bytes / u64::from(users),
         contacts_mean: round(totals.subscriptions as f64 / totals.watchers.max(1) as f64, 2),
@@ -282,6 +293,10 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
         rate_limited_by: limit.as_ref().map(|limit| limit.what.clone()),
         rate_limited_by_evidence: limit.map(|limit| limit.evidence),
         own_rate_per_s: round(settings.rate_per_s, 1),
+        ended: search.ended.map_or("", why_it_ended).to_owned(),
+        failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
+        knee_per_s: search.knee_per_s().map(|rate| round(rate, 1)),
+        disturbed_points: search.disturbed(),
         points: search
             .points
             .iter()
@@ -294,6 +309,17 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
                 reasons: tried.reasons.clone(),
             })
             .collect(),
+    }
+}
+
+/// In words.
+fn why_it_ended(ended: Ended) -> &'static str {
+    match ended {
+        Ended::Settled => "settled: what passed and what failed are close",
+        Ended::TimeUp => "not settled in its time",
+        Ended::NoLimit => "no limit: the highest rate that is tried passed",
+        Ended::NothingPassed => "no rate passed, not even the lowest",
+        Ended::Cut => "cut short",
     }
 }
 

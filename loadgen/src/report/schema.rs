@@ -30,6 +30,9 @@ pub struct Report {
     pub notifications: Notifications,
     pub traffic: BTreeMap<String, Kind>,
     pub latency_us: LatencyUs,
+    /// Watchers that behave badly, if there were any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub troubled: Option<Troubled>,
     pub rig: RigUs,
     pub noise: Noise,
     pub generator: Generator,
@@ -56,6 +59,8 @@ pub struct Config {
     pub seed: u64,
     pub duration_s: f64,
     pub rate_per_s: f64,
+    #[serde(default)]
+    pub slo: Option<String>,
     pub slo_us: Option<u64>,
     pub skip_max: f64,
     pub document_bytes: u64,
@@ -110,6 +115,19 @@ pub struct RigUs {
     pub shard_gap_us: Quantiles,
     pub generator_gap_us: Quantiles,
     pub generator_lag_us: Quantiles,
+}
+
+/// Watchers that nobody waits for.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Troubled {
+    pub watchers: u64,
+    pub slow: u64,
+    pub stopped: u64,
+    pub left: u64,
+    pub returned: u64,
+    /// From coming back until every first state was told.
+    pub return_us: Quantiles,
 }
 
 /// Shares of the shards' time in which others had their CPUs: in this system, and in others on the same machine.
@@ -176,6 +194,17 @@ pub struct Capacity {
     pub rate_limited_by: Option<String>,
     pub rate_limited_by_evidence: Option<String>,
     pub own_rate_per_s: f64,
+    /// Why the search ended.
+    #[serde(default)]
+    pub ended: String,
+    /// The lowest rate that failed: the limit lies between what was found and this.
+    #[serde(default)]
+    pub failed_per_s: Option<f64>,
+    #[serde(default)]
+    pub knee_per_s: Option<f64>,
+    /// Points that failed at or below what was found, where something else was to blame.
+    #[serde(default)]
+    pub disturbed_points: usize,
     pub points: Vec<CapacityPoint>,
 }
 

@@ -45,7 +45,11 @@ fn machine(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         page,
         "Target       {}, {} shard{} on {} ({}), commit {}, seed {}",
-        if config.target == "null" { "none (a plain loop)" } else { "embedded engine" },
+        match config.target.as_str() {
+            "null" => "none (a plain loop)",
+            "double" => "a double, with faults and limits that are known",
+            _ => "embedded engine",
+        },
         config.shards,
         plural(config.shards as u64),
         config.runtime,
@@ -188,6 +192,18 @@ fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
     quantiles(page, "first watcher", &latency.first)?;
     quantiles(page, "median watcher", &latency.median)?;
     quantiles(page, "last watcher", &latency.last)?;
+    if let Some(bad) = &report.troubled {
+        writeln!(
+            page,
+            "Bad watchers: {}, for whom nobody waits; {} read slowly, {} not at all, {} left and {} came back",
+            grouped(bad.watchers),
+            grouped(bad.slow),
+            grouped(bad.stopped),
+            grouped(bad.left),
+            grouped(bad.returned)
+        )?;
+        quantiles(page, "back, and all states told", &bad.return_us)?;
+    }
     writeln!(page, "Noise of the rig")?;
     let rig = &report.rig;
     quantiles(page, "shard stood still, idle", &rig.shard_gap_us)?;
@@ -217,7 +233,11 @@ fn cost(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         page,
         "  CPU            {} {:.0} % ({:.0} ns a notification), recorder {:.0} %, generator {:.0} %, spinning {:.0} %",
-        if report.config.target == "null" { "loop" } else { "engine" },
+        match report.config.target.as_str() {
+            "null" => "loop",
+            "double" => "double",
+            _ => "engine",
+        },
         share(cost.engine_cpu_s),
         cost.cpu_ns_per_notification,
         share(cost.recorder_cpu_s),
@@ -287,8 +307,8 @@ fn truth(page: &mut String, report: &Report) -> std::fmt::Result {
 
 fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
     let Some(capacity) = &report.capacity else { return Ok(()) };
-    let slo = report.config.slo_us.map_or_else(|| "-".to_owned(), micros);
-    writeln!(page, "\nCapacity       the last watcher told within {slo} for 99 of 100 publications")?;
+    let slo = report.config.slo.as_deref().unwrap_or("-");
+    writeln!(page, "\nCapacity       the highest rate with {slo}")?;
     writeln!(
         page,
         "  by rate        {} publications/s, {} notifications/s: {} users",
@@ -300,6 +320,13 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "  by memory      {} users in {}", grouped(users), bytes(report.host.memory_bytes as f64))?;
     }
     writeln!(page, "  Lync pools     {} of 80,000 users, by the smaller of the two", capacity.lync_pools)?;
+    let failed = capacity.failed_per_s.map_or_else(String::new, |rate| format!("; {} failed", count(rate)));
+    let knee = capacity.knee_per_s.map_or_else(String::new, |rate| format!("; latency turns up at {}", count(rate)));
+    writeln!(page, "  search         {}{failed}{knee}", capacity.ended)?;
+    if capacity.disturbed_points != 0 {
+        let points = capacity.disturbed_points;
+        writeln!(page, "  disturbed      {points} point{} failed at a rate that passed", plural(points as u64))?;
+    }
     if let (Some(what), Some(evidence)) = (&capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
         writeln!(page, "  rate limit     {what}: {evidence}")?;
     }

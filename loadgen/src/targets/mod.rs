@@ -3,8 +3,10 @@
 //! | Target | What it shows |
 //! |---|---|
 //! | [`embedded`] | the engine, in this process: the generator is the frontend on each shard's own core |
+//! | [`double`] | the null target with faults and limits that are known beforehand: by it the rig is measured |
 //! | [`null`] | the rig alone: the same population, schedule and recorder, and a plain loop instead of an engine |
 
+pub mod double;
 pub mod embedded;
 pub mod null;
 
@@ -90,10 +92,14 @@ pub fn start_embedded(seats: Vec<Seat>, sizes: &Sizes) -> Result<Box<dyn Target>
     Ok(Box::new(embedded::Embedded::start(seats, sizes)?))
 }
 
-/// Starts the null target.
+/// Starts the null target, or a double of a server.
 ///
 /// # Errors
 /// A thread that the system does not give.
-pub fn start_null(seats: Vec<Seat>, sizes: &Sizes) -> Result<Box<dyn Target>, TargetError> {
-    Ok(Box::new(null::Null::start(seats, sizes)?))
+pub fn start_null(
+    seats: Vec<Seat>,
+    sizes: &Sizes,
+    behaviour: Option<double::Behaviour>,
+) -> Result<Box<dyn Target>, TargetError> {
+    Ok(Box::new(null::Null::start(seats, sizes, behaviour)?))
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use fanfare::Category;
 
+use super::double::{Behaviour, Server};
 use super::{LoopTimes, Sizes, Target, TargetError};
 use crate::crew::{Answer, Checked, Common, Order, Seat, SignIn};
 use crate::point::{Going, Marks, Point};
@@ -24,6 +25,9 @@ use crate::schedule::What;
 
 /// Shorter waits are spun through, for a sleep would end later than that.
 const SPIN_US: u64 = 100;
+
+/// Notes told with one reading of the clock, as with an engine.
+const NOTES_PER_READING: usize = 64;
 
 /// How long an idle thread sleeps before it looks for orders.
 const NAP: Duration = Duration::from_millis(1);
@@ -47,14 +51,15 @@ impl Null {
     ///
     /// # Errors
     /// A thread that the system does not give.
-    pub fn start(seats: Vec<Seat>, sizes: &Sizes) -> Result<Self, TargetError> {
+    pub fn start(seats: Vec<Seat>, sizes: &Sizes, behaviour: Option<Behaviour>) -> Result<Self, TargetError> {
         let shared = Arc::new(Shared::default());
-        let mut threads = Vec::new();
+        let (mut threads, threads_wanted) = (Vec::new(), seats.len());
         for seat in seats {
             let (shared, sizes) = (Arc::clone(&shared), *sizes);
+            let server = behaviour.map(|behaviour| Server::new(behaviour, threads_wanted));
             let thread = std::thread::Builder::new()
                 .name(format!("null-{}", seat.shard))
-                .spawn(move || Teller::new(seat, sizes).run(&shared))
+                .spawn(move || Teller::new(seat, sizes, server).run(&shared))
                 .map_err(|error| TargetError { what: "did not start", reason: error.to_string() })?;
             threads.push(thread);
         }
@@ -72,7 +77,7 @@ impl Target for Null {
     }
 
     fn runtime(&self) -> (String, String) {
-        ("thread".to_owned(), "the null target has no other".to_owned())
+        ("thread".to_owned(), "without an engine there is no other".to_owned())
     }
 
     fn stop(self: Box<Self>) -> Result<(), TargetError> {
@@ -93,6 +98,8 @@ struct Teller {
     recorder: Recorder,
     rig: Rig,
     crowd: Crowd,
+    /// What holds publications up, where the target is a double.
+    server: Option<Server>,
     point: Option<Point>,
     /// The point that is over here, until it is over everywhere.
     over: Option<Point>,
@@ -113,7 +120,7 @@ impl Crowd {
 }
 
 impl Teller {
-    fn new(seat: Seat, sizes: Sizes) -> Self {
+    fn new(seat: Seat, sizes: Sizes, server: Option<Server>) -> Self {
         let common = Arc::clone(&seat.common);
         let slots = sizes.subscriptions as usize;
         let sample = common.sample;
@@ -122,6 +129,7 @@ impl Teller {
             recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots, sample),
             rig: Rig::default(),
             crowd: Crowd::default(),
+            server,
             point: None,
             over: None,
             seat,
@@ -200,8 +208,12 @@ impl Teller {
         let (marks, told) = (self.marks(), self.recorder.tally().told);
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
+        let server = &mut self.server;
         let shards = common.shards;
         let going = point.go_on(&mut self.publisher, marks, &told, |outgoing| {
+            if let Some(server) = server {
+                server.serve(common.clock);
+            }
             tell(recorder, common, crowd.of(outgoing.user as usize / shards), outgoing, false);
             Sent::Accepted
         });
@@ -308,15 +320,19 @@ fn tell(recorder: &mut Recorder, common: &Common, crowd: &[u32], outgoing: &Outg
         What::Publish(category) => Category::numbered(category),
         _ => Category::FIRST,
     };
-    for &slot in crowd {
-        let now_us = common.clock.now().as_micros();
-        recorder.clock_read();
+    let mut now_us = 0;
+    for (number, &slot) in crowd.iter().enumerate() {
+        if number % NOTES_PER_READING == 0 {
+            now_us = common.clock.now().as_micros();
+            recorder.clock_read();
+        }
         let receipt = Receipt {
             now_us,
             // Each subscription is a watcher of its own: nobody asks who of them are the same person.
             of: Followed { slot: slot as usize, watcher: slot, user: outgoing.user },
             sight: Sight::Plain,
             first,
+            counts: true,
             known: Some(outgoing.version),
             skipped: Some(0),
         };

@@ -14,7 +14,7 @@ use crate::schedule::Residents;
 /// Users compared in one poll: some milliseconds.
 const USERS_PER_POLL: u32 = 500;
 
-/// How long those who are not followed may take to be told before they are looked at: all others were told already.
+/// How long those who are not waited for may take to be told before they are looked at: all others were told already.
 const DRAIN_MAX_US: u64 = 20_000_000;
 
 /// A check under way.
@@ -47,7 +47,10 @@ impl Checking {
     pub(super) fn waits(&self, shard: &Shard, common: &Common, now_us: u64) -> bool {
         let counters = shard.counters();
         let accounted = counters.delivered + counters.skipped + counters.cancelled + counters.filtered;
-        self.next == 0 && !common.sample.is_all() && accounted < counters.owed && now_us < self.wait_until_us
+        self.next == 0
+            && (!common.sample.is_all() || common.troubles.is_some())
+            && accounted < counters.owed
+            && now_us < self.wait_until_us
     }
 
     /// Compares some more of them; true when all are done.

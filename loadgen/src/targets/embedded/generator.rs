@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfare::{Document, Frontend, GroupId, Outbox, Outcome, Poll, Population, Shard, Tick, Ticket, WatcherId};
+use fanfare::{Document, Frontend, Outbox, Outcome, Poll, Population, Shard, Tick, Ticket, WatcherId};
 
 use super::check::Checking;
 use super::requests::Requests;
-use super::sign_in::SigningIn;
+use super::sign_in::{Roster, SigningIn};
 use crate::crew::{Answer, Order, Seat};
 use crate::point::{Going, Marks, Point};
 use crate::population::Scratch;
@@ -41,7 +41,7 @@ pub(super) struct Generator {
     publisher: Publisher,
     rig: Rig,
     requests: Requests,
-    groups: Vec<GroupId>,
+    roster: Roster,
     signed_in: u32,
     scratch: Scratch,
     sizes: Sizes,
@@ -74,7 +74,7 @@ impl Generator {
             rig: Rig::default(),
             requests: Requests::new(Arc::clone(&common)),
             // Exactly as many as will come, and a little for chance: to grow would be to hold them twice for a moment.
-            groups: Vec::with_capacity(watchers as usize),
+            roster: Roster { groups: Vec::with_capacity(watchers as usize), ..Roster::default() },
             signed_in: 0,
             scratch: Scratch::default(),
             sizes: *sizes,
@@ -89,6 +89,7 @@ impl Generator {
             Order::SignIn => Task::SignIn(SigningIn::begin(&self.recorder)),
             Order::Point(order) => {
                 self.requests.begin_point();
+                self.roster.troubled.begin(&order, &self.seat.common, self.seat.shard);
                 self.rig.take();
                 let point = Point::begin(order, &mut self.publisher, &mut self.recorder, &self.seat.common);
                 Task::Point(Box::new(point))
@@ -146,8 +147,8 @@ impl Generator {
             Task::SignIn(task) => {
                 let residents = *self.publisher.residents();
                 let common = &self.seat.common;
-                let (recorder, groups) = (&mut self.recorder, &mut self.groups);
-                match task.go_on(shard, common, &residents, recorder, groups, &mut self.scratch) {
+                let (recorder, roster) = (&mut self.recorder, &mut self.roster);
+                match task.go_on(shard, common, &residents, recorder, roster, &mut self.scratch) {
                     Err(error) => {
                         self.end(Answer::Failed(format!("the engine refused a sign-in: {error}")));
                         None
@@ -169,11 +170,12 @@ impl Generator {
                     Going::Working => None,
                     Going::Waiting(due_us) => Some(due_us),
                     // Everybody was told, but somebody has not said that he applies a policy.
-                    Going::Over if !self.requests.is_quiet() => later,
+                    Going::Over if !self.requests.is_quiet() || self.roster.troubled.is_moving() => later,
                     Going::Over => {
                         if let Task::Point(point) = std::mem::replace(&mut self.task, Task::Idle) {
                             self.task = Task::Over(point);
                         }
+                        self.roster.troubled.end(shard);
                         self.seat.answer(Answer::Over);
                         later
                     }
@@ -184,13 +186,14 @@ impl Generator {
                 (answer.shard_gap, answer.generator_gap) = self.rig.take();
                 answer.issued.refused += self.requests.refusals;
                 answer.traffic.answers = self.requests.answers;
+                answer.troubled = self.roster.troubled.take_counts();
                 self.end(Answer::Point(Box::new(answer)));
                 None
             }
             Task::Check(task) if task.waits(shard, &self.seat.common, now_us) => later,
             Task::Check(task) => {
                 let residents = *self.publisher.residents();
-                let (recorder, groups) = (&self.recorder, &self.groups);
+                let (recorder, groups) = (&self.recorder, &self.roster.groups);
                 let common = &self.seat.common;
                 let over = task.go_on(shard, common, &residents, recorder, groups, &mut self.scratch);
                 self.seat.show_progress(task.compared());
@@ -262,6 +265,13 @@ impl Frontend for Generator {
             self.end(Answer::Failed(reason));
         }
         self.requests.send_again(shard);
+        if !self.roster.troubled.is_empty() {
+            let Roster { groups, troubled } = &mut self.roster;
+            match troubled.go_on(shard, &self.seat.common, groups, &mut self.scratch, now_us) {
+                Ok(_) => {}
+                Err(error) => self.end(Answer::Failed(format!("the engine refused somebody who came back: {error}"))),
+            }
+        }
         // Orders are looked for at least every nap, however far away the next publication is.
         let due_us = self.go_on(shard, now_us).map(|due_us| due_us.min(now_us + NAP_US));
         let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now().as_micros() };
@@ -276,17 +286,26 @@ impl Frontend for Generator {
         self.requests.done(ticket, outcome);
     }
 
-    fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
+    fn ready(&mut self, watcher: WatcherId, outbox: &mut Outbox<'_>) {
         let common = &self.seat.common;
+        let bad = !self.roster.troubled.is_empty() && self.roster.troubled.holds(watcher);
+        let most = match bad {
+            false => u32::MAX,
+            true => self.roster.troubled.takes(watcher, common.clock.now().as_micros()).unwrap_or(u32::MAX),
+        };
+        let mut firsts = 0;
         let is_signing_in = matches!(self.task, Task::SignIn(_));
         let mut notes = 0;
         let mut now_us = 0;
-        while let Some(note) = outbox.next() {
+        while notes < most
+            && let Some(note) = outbox.next()
+        {
             if notes % NOTES_PER_READING == 0 {
                 now_us = common.clock.now().as_micros();
                 self.recorder.clock_read();
             }
             notes += 1;
+            firsts += u32::from(note.first);
             let user = note.presentity.get() as u32;
             let (sight, known) = if common.composed {
                 let Some(sight) = Sight::of(note.view) else {
@@ -304,11 +323,15 @@ impl Frontend for Generator {
                 of: Followed { slot: note.slot.index(), watcher: note.watcher_token as u32, user },
                 sight,
                 first: note.first,
+                counts: !bad,
                 known,
                 skipped: (!note.skipped_at_least).then_some(note.skipped),
             };
             let parts = note.parts().filter_map(|(category, document)| Some((category, document?)));
             self.recorder.note(&receipt, parts.map(|(category, document)| (category, Document::as_slice(document))));
+        }
+        if bad && firsts != 0 {
+            self.roster.troubled.told_first(watcher, firsts, now_us);
         }
     }
 }

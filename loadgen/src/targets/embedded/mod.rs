@@ -7,6 +7,7 @@ mod generator;
 pub mod limits;
 mod requests;
 mod sign_in;
+mod troubled;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;

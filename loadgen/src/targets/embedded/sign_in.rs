@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use fanfare::{Categories, GroupId, Network, Shard, View};
 
+use super::troubled::Troubled;
 use crate::crew::{Common, SignIn};
 use crate::host::ThreadTimes;
 use crate::population::Scratch;
@@ -18,6 +19,15 @@ const CONTACTS_PER_POLL: u64 = 320;
 
 /// Drawing is timed for one user in so many and reckoned up, so that the clock does not weigh on the result.
 const TIMED_EVERY: u32 = 16;
+
+/// Who is signed in on a shard.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    /// The group of each watcher, by its number here.
+    pub(super) groups: Vec<GroupId>,
+    /// Those who behave badly.
+    pub(super) troubled: Troubled,
+}
 
 /// A sign-in under way.
 #[derive(Debug)]
@@ -51,7 +61,7 @@ impl SigningIn {
         common: &Common,
         residents: &Residents,
         recorder: &mut Recorder,
-        groups: &mut Vec<GroupId>,
+        roster: &mut Roster,
         scratch: &mut Scratch,
     ) -> Result<bool, fanfare::Error> {
         self.done.cut |= common.is_cut() && self.next < residents.count();
@@ -65,14 +75,22 @@ impl SigningIn {
             let person = common.population.draw(user, scratch);
             let network = common.population.network(user);
             let sight = sight_of(common.composed, network);
+            let number = roster.groups.len() as u32;
+            // Whoever is shown a number alone could not say, after a while, which of several changes it was.
+            let plan = common.troubles.filter(|_| sight != Sight::Number);
+            let trouble_of = |number| plan.and_then(|plan| plan.of(residents.shard, number));
+            let good = (number..number + person.endpoints).filter(|&number| trouble_of(number).is_none()).count();
             for contact in scratch.contacts() {
-                recorder.watch(contact.get() as u32, sight, person.endpoints);
+                recorder.watch(contact.get() as u32, sight, good as u32);
             }
             let who = common.composed.then(|| Arc::new(presence::identity(user, network)));
             let drawn_ns = if timed { common.clock.nanos() } else { 0 };
             for _ in 0..person.endpoints {
                 // Its number here comes back with every note.
-                let watcher = shard.open_watcher(groups.len() as u64)?;
+                let watcher = shard.open_watcher(roster.groups.len() as u64)?;
+                if let Some(trouble) = trouble_of(roster.groups.len() as u32) {
+                    roster.troubled.add(trouble, roster.groups.len() as u32, user, watcher);
+                }
                 let (token, all) = (user.into(), Categories::ALL);
                 let group = match &who {
                     None => shard.open_group(watcher, token, all)?,
@@ -85,7 +103,7 @@ impl SigningIn {
                     };
                     self.done.subscriptions += fresh as u64;
                 }
-                groups.push(group);
+                roster.groups.push(group);
                 self.done.watchers += 1;
             }
             if timed {

@@ -1,15 +1,21 @@
-//! When publications are due, and whose: Poisson arrivals, drawn from the seed, one schedule for each shard.
+//! When publications are due, and whose: arrivals in the shape asked for, drawn from the seed, one schedule for each
+//! shard.
 //!
 //! Open loop: the plan never waits for anything. Whoever is late works the plan off late, and latency counts from the
 //! plan (no coordinated omission). Nothing is stored; an arrival costs about 20 ns.
+
+mod shape;
 
 use fanfare::Category;
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
+pub use shape::{Course, ScheduleWords, Shape, ShapeError, Spacing};
+
 use crate::population::{below, unit};
 use crate::presence;
+use shape::Curve;
 
 /// One publication to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,22 +85,44 @@ impl Residents {
     }
 }
 
+/// What a schedule is drawn from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Drawing {
+    /// Publications a second of all shards, where the shape is at its height.
+    pub rate_per_s: f64,
+    /// How the rate changes, and how arrivals scatter.
+    pub shape: Shape,
+    /// The user whom the shape's hot share belongs to.
+    pub hot_user: u32,
+    /// When the schedule begins, on the run's clock.
+    pub from_us: u64,
+    /// From when on it is measured.
+    pub measure_from_us: u64,
+    /// When it ends.
+    pub end_us: u64,
+    /// From which the arrivals are drawn.
+    pub seed: u64,
+}
+
 /// An endless sequence of arrivals.
 #[derive(Debug)]
 pub struct Schedule {
     stream: Xoshiro256PlusPlus,
     residents: Residents,
-    /// The last plan, with its fraction of a microsecond: rounding would bend high rates.
-    at_us: f64,
+    /// Where the rate and the time have come to, with its fraction of a microsecond: rounding would bend high rates.
+    curve: Curve,
     gap_us: f64,
+    spacing: Spacing,
+    /// The user with more to say than others, and the share of this shard's publications that is his.
+    hot: Option<(u32, f64)>,
     /// What there is to do, and where each ends on a line from 0.
     kinds: Vec<(f64, What)>,
 }
 
 impl Schedule {
-    /// A schedule for these users from a moment on, at so many publications a second; what is not shown comes on top.
+    /// A schedule for these users; what is not shown comes on top of the rate.
     #[must_use]
-    pub fn new(residents: Residents, rate_per_s: f64, from_us: u64, mix: &Mix, seed: u64) -> Self {
+    pub fn new(residents: Residents, drawing: &Drawing, mix: &Mix) -> Self {
         let published = mix.categories.iter().zip(0..).map(|(&share, category)| (share, What::Publish(category)));
         let beside = [(mix.idle, What::PublishIdle), (mix.policies, What::EditPolicy)];
         let mut end = 0.0;
@@ -102,21 +130,39 @@ impl Schedule {
             end += share;
             (end, what)
         });
+        let kinds = kinds.collect();
+        let Drawing { shape, from_us, measure_from_us, end_us, .. } = *drawing;
+        let hot_share = shape.hot_share.unwrap_or(0.0);
+        let is_home = drawing.hot_user as usize % residents.shards == residents.shard;
+        let mine = if is_home { hot_share } else { 0.0 };
+        let all = (1.0 - hot_share) / residents.shards as f64 + mine;
         Self {
-            kinds: kinds.collect(),
-            stream: Xoshiro256PlusPlus::seed_from_u64(seed ^ (residents.shard as u64 + 1) << 48),
+            kinds,
+            stream: Xoshiro256PlusPlus::seed_from_u64(drawing.seed ^ (residents.shard as u64 + 1) << 48),
             residents,
-            at_us: from_us as f64,
-            gap_us: 1e6 / (rate_per_s * (1.0 + mix.idle + mix.policies)),
+            curve: Curve::new(shape.course, from_us, measure_from_us, end_us),
+            // Where everything is the hot user's, the others' shards have nothing to do.
+            gap_us: 1e6 / (drawing.rate_per_s * all * (1.0 + mix.idle + mix.policies)),
+            spacing: shape.spacing,
+            hot: (mine > 0.0).then_some((drawing.hot_user, mine / all)),
         }
     }
 
     /// The next arrival.
     pub fn next_arrival(&mut self) -> Arrival {
-        let gap: f64 = Exp1.sample(&mut self.stream);
-        self.at_us += gap * self.gap_us;
+        let gap: f64 = match self.spacing {
+            Spacing::Poisson => Exp1.sample(&mut self.stream),
+            Spacing::Constant => 1.0,
+        };
+        let plan_us = self.curve.after(gap * self.gap_us) as u64;
         let number = below(self.residents.count(), self.stream.next_u64());
-        Arrival { plan_us: self.at_us as u64, user: self.residents.user(number), what: self.what() }
+        let (user, what) = (self.residents.user(number), self.what());
+        match self.hot {
+            Some((hot_user, share)) if matches!(what, What::Publish(_)) && unit(self.stream.next_u64()) < share => {
+                Arrival { plan_us, user: hot_user, what }
+            }
+            _ => Arrival { plan_us, user, what },
+        }
     }
 
     fn what(&mut self) -> What {
@@ -135,6 +181,19 @@ mod tests {
 
     const RESIDENTS: Residents = Residents { shard: 1, shards: 3, users: 1_000 };
 
+    /// A third of the rate is this shard's.
+    fn drawing(rate_per_s: f64, from_us: u64, seed: u64) -> Drawing {
+        Drawing {
+            rate_per_s: 3.0 * rate_per_s,
+            shape: Shape::default(),
+            hot_user: 1,
+            from_us,
+            measure_from_us: from_us,
+            end_us: u64::MAX,
+            seed,
+        }
+    }
+
     fn only(categories: &[f64]) -> Mix {
         Mix { categories: categories.to_vec(), ..Mix::default() }
     }
@@ -149,7 +208,7 @@ mod tests {
 
     #[test]
     fn the_mean_rate_is_the_one_asked_for() {
-        let mut schedule = Schedule::new(RESIDENTS, 50_000.0, 1_000_000, &only(&[1.0]), 7);
+        let mut schedule = Schedule::new(RESIDENTS, &drawing(50_000.0, 1_000_000, 7), &only(&[1.0]));
         let mut last = 1_000_000;
         for _ in 0..200_000 {
             let arrival = schedule.next_arrival();
@@ -163,7 +222,7 @@ mod tests {
 
     #[test]
     fn gaps_scatter_like_those_of_a_poisson_process() {
-        let mut schedule = Schedule::new(RESIDENTS, 100.0, 0, &only(&[1.0]), 8);
+        let mut schedule = Schedule::new(RESIDENTS, &drawing(100.0, 0, 8), &only(&[1.0]));
         let (mut last, mut sum, mut squares) = (0, 0.0, 0.0);
         for _ in 0..50_000 {
             let plan = schedule.next_arrival().plan_us;
@@ -176,9 +235,34 @@ mod tests {
     }
 
     #[test]
+    fn the_hot_user_has_his_share_and_the_rate_stays() {
+        let shape = Shape { hot_share: Some(0.25), ..Shape::default() };
+        let (mut all, mut hot) = (0, 0);
+        for shard in 0..3 {
+            let drawing = Drawing { shape, hot_user: 4, ..drawing(10_000.0, 0, 5) };
+            let mut schedule = Schedule::new(Residents { shard, ..RESIDENTS }, &drawing, &only(&[1.0]));
+            let arrivals = std::iter::repeat_with(|| schedule.next_arrival()).take_while(|due| due.plan_us < 4_000_000);
+            for Arrival { user, .. } in arrivals {
+                all += 1;
+                hot += u32::from(user == 4);
+            }
+        }
+        assert!((f64::from(all) / 120_000.0 - 1.0).abs() < 0.01, "{all}");
+        assert!((f64::from(hot) / 30_000.0 - 1.0).abs() < 0.03, "{hot}");
+    }
+
+    #[test]
+    fn a_constant_schedule_does_not_scatter() {
+        let shape = Shape { spacing: Spacing::Constant, ..Shape::default() };
+        let mut schedule = Schedule::new(RESIDENTS, &Drawing { shape, ..drawing(1_000.0, 0, 5) }, &only(&[1.0]));
+        let plans: Vec<u64> = (0..5).map(|_| schedule.next_arrival().plan_us).collect();
+        assert!(plans.windows(2).all(|pair| (999..=1_001).contains(&(pair[1] - pair[0]))), "{plans:?}");
+    }
+
+    #[test]
     fn kinds_come_in_their_shares_and_what_is_not_shown_comes_on_top() {
         let mix = Mix { categories: vec![0.9, 0.0, 0.1], idle: 0.25, policies: 0.05 };
-        let mut schedule = Schedule::new(RESIDENTS, 1_000.0, 0, &mix, 9);
+        let mut schedule = Schedule::new(RESIDENTS, &drawing(1_000.0, 0, 9), &mix);
         let (mut counts, mut last_us) = ([0; 5], 0);
         for _ in 0..130_000 {
             let Arrival { plan_us, what, .. } = schedule.next_arrival();

@@ -1,0 +1,75 @@
+//! The rig measured by doubles: targets whose faults and limits are known beforehand.
+
+mod program;
+
+use program::{PASS, output, refused, scratch, take_report};
+use serde_json::Value;
+
+const ON_A_DOUBLE: &str = "--users 200 --contacts 10 --shards 1 --model plain";
+
+fn run(arguments: &str, name: &str) -> (Option<i32>, Value) {
+    let path = scratch(name);
+    let (code, page, complaint) = output(&format!("{arguments} --json {}", path.display()));
+    assert!(complaint.is_empty(), "{page}{complaint}");
+    (code, take_report(&path))
+}
+
+#[test]
+fn a_stall_shows_in_latency_from_plan() {
+    let (_, report) =
+        run(&format!("run {ON_A_DOUBLE} --target double:stall=200ms/1s --rate 2000 --duration 3s"), "stall");
+    // A fifth of the time it stands still, and who comes then waits a tenth of a second in the mean.
+    assert!(report["latency_us"]["last"]["p99"].as_u64().unwrap() >= 150_000, "{report}");
+    assert!(report["rig"]["generator_lag_us"]["p99"].as_u64().unwrap() >= 150_000, "{report}");
+    assert_eq!(report["config"]["target"], "double");
+    assert_eq!(report["notifications"]["lost"], 0);
+}
+
+#[test]
+fn a_limit_that_is_known_is_found_and_named() {
+    let line = format!("capacity {ON_A_DOUBLE} --target double:bucket=8000/s --duration 400ms --slo last.p99<50ms");
+    let (code, report) = run(&line, "bucket");
+    assert_eq!(code, PASS, "{report}");
+    let found = report["capacity"]["publications_per_s"].as_f64().unwrap();
+    // A burst of 64 is no more than 1 % of a second; what a busy machine takes off is found by hand.
+    assert!((2_000.0..8_400.0).contains(&found), "{found}");
+    assert_eq!(report["capacity"]["rate_limited_by"], "double");
+    assert_eq!(report["limited_by"], "double");
+    assert!(report["capacity"]["failed_per_s"].as_f64().unwrap() > found, "{report}");
+    assert_ne!(report["capacity"]["ended"], "");
+}
+
+#[test]
+fn bad_watchers_are_told_in_the_end_and_nobody_waits_for_them() {
+    let line = "run --users 500 --contacts 20 --rate 500 --duration 2s --skip-max 100% --slow 5% --stop 5% \
+                --drop 100%/min --schedule reconnect-storm:20%/500ms";
+    let (code, report) = run(line, "bad");
+    assert_eq!(code, PASS, "{report}");
+    let bad = |what: &str| report["troubled"][what].as_u64().unwrap();
+    assert!(bad("slow") > 0 && bad("stopped") > 0 && bad("left") > 0, "{report}");
+    assert_eq!(bad("left"), bad("returned"));
+    assert_eq!(report["troubled"]["return_us"]["count"].as_u64().unwrap(), bad("returned"));
+    assert_eq!((&report["notifications"]["lost"], &report["publications"]["unfinished"]), (&0.into(), &0.into()));
+    assert!(report["books"]["compared"].as_u64().unwrap() > 10_000, "they are looked at, too: {report}");
+}
+
+#[test]
+fn storms_hot_presentities_and_courses_run() {
+    for schedule in ["constant,step:3", "diurnal", "ramp:1..0.2,hot:0.3", "sign-in-storm:30%/300ms"] {
+        let line =
+            format!("run --users 200 --contacts 10 --rate 400 --duration 1s --skip-max 100% --schedule {schedule}");
+        let (code, report) = run(&line, "schedule");
+        assert_eq!(code, PASS, "{schedule}: {report}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    refused("run --slo last.p98<10ms", &["--slo", "at character 6", "p50, p90, p99, p99.9 or max"]);
+    refused("run --schedule poisson,constant", &["`constant`", "contradicts"]);
+    refused("capacity --schedule ramp", &["--schedule", "loadgen run"]);
+    refused("run --target double:stall=5s/1s", &["stall=5s/1s", "shorter"]);
+    refused("run --target null --slow 1%", &["--target is not embedded"]);
+    refused("run --slow 60% --stop 60%", &["add up to more"]);
+    refused("run --drop 5%", &["1%/min"]);
+}
