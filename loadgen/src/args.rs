@@ -146,6 +146,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// The process whose CPU and memory are reported beside, such as a server's [default: this one]
+    #[arg(long)]
+    pub pid: Option<i32>,
+
     /// What is measured: embedded (the engine, inside this process), null (no engine but a plain loop, which shows what
     /// the rig itself costs) or double:PART,… (that loop with faults and limits that are known beforehand:
     /// service=20us, stall=500ms/5s, bucket=20000/s, burst=64), by which the rig itself is measured

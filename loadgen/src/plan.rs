@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::args::TargetName;
 use crate::capacity;
 use crate::crew::{Answer, Checked, Crew, CrewError, CrewPlan, Order, SignIn};
-use crate::host::{self, ThreadTimes};
+use crate::host::{self, ProcessUse, ThreadTimes};
 use crate::point::{PointAnswer, PointOrder};
 use crate::population::{Population, Totals};
 use crate::progress::Progress;
@@ -86,6 +86,10 @@ pub struct PointResult {
     pub threads: ThreadTimes,
     /// The share of the machine that the hypervisor gave to others.
     pub steal_share: f64,
+    /// How long the machine was suspended in that time.
+    pub suspended: Duration,
+    /// What the process in question used over the whole point.
+    pub process: Option<ProcessUse>,
     /// Publications that not everybody was told in time.
     pub unfinished: u64,
     /// What went in and out in the measured time, and how long that was for what was told.
@@ -352,6 +356,8 @@ impl<'a> Session<'a> {
         };
         let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64) };
         let before = self.target.loop_times();
+        let suspended_before = host::suspended();
+        let process_before = self.settings.pid.and_then(ProcessUse::of);
         let steal_before = host::steal();
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
@@ -361,6 +367,9 @@ impl<'a> Session<'a> {
         let answers = self.crew.ask("sum up", |_| Order::SumUp, |_| {})?;
         let loops = self.target.loop_times().since(&before);
         let mut result = merge(rate_per_s, &order, answers, loops);
+        let process = self.settings.pid.and_then(ProcessUse::of);
+        result.suspended = host::suspended().saturating_sub(suspended_before);
+        result.process = process.map(|now| process_before.map_or(now, |before| now.since(&before)));
         let steal = host::steal();
         result.steal_share =
             steal.0.saturating_sub(steal_before.0) as f64 / steal.1.saturating_sub(steal_before.1).max(1) as f64;
@@ -489,6 +498,8 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         elapsed_ns: sum(|part| part.elapsed_us) * 1_000,
         threads: ThreadTimes { ran_ns: sum(|part| part.thread.ran_ns), waited_ns: sum(|part| part.thread.waited_ns) },
         steal_share: 0.0,
+        process: None,
+        suspended: Duration::ZERO,
         unfinished: sum(|part| part.unfinished),
         traffic,
         troubled,

@@ -12,7 +12,7 @@ use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
 use thiserror::Error;
 
 use crate::args::{Cli, Flags, RuntimeName, TargetName, Verb};
-use crate::host::Host;
+use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
 use crate::population::Traits;
 use crate::sample::FOLLOWED_MAX;
@@ -73,6 +73,9 @@ pub enum SettingsError {
         group(*.0), group(PRESENTITIES_MAX)
     )]
     Presentities(u64),
+    /// Nobody to look at.
+    #[error("--pid {0}: there is no such process, or this user may not look at it")]
+    Pid(i32),
     /// A search at a rate that changes by itself.
     #[error("--schedule: a search changes the rate itself; leave ramp, step and diurnal to `loadgen run`")]
     Schedule,
@@ -166,6 +169,8 @@ pub struct Settings {
     pub skip_max: f64,
     /// The machine.
     pub host: Host,
+    /// The process whose CPU and memory are reported: this one, or a server's.
+    pub pid: Option<i32>,
     /// The command line.
     pub command: String,
     /// Up to so many subscriptions each is followed; above that, those of a sample of the presentities.
@@ -197,6 +202,9 @@ impl Settings {
         }
         if purpose == Purpose::Capacity && flags.schedule.shape.course != Course::Steady {
             return Err(SettingsError::Schedule);
+        }
+        if let Some(pid) = flags.pid.filter(|&pid| ProcessUse::of(pid).is_none()) {
+            return Err(SettingsError::Pid(pid));
         }
         check_categories(&model)?;
         let traits = traits(&flags, &model);
@@ -232,6 +240,7 @@ impl Settings {
             slo: flags.slo.or(slo),
             skip_max: flags.skip_max,
             host,
+            pid: flags.pid.or_else(|| i32::try_from(std::process::id()).ok()),
             command,
             followed_max: FOLLOWED_MAX,
             json,
@@ -358,6 +367,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::host::Facts;
 
     fn resolve(line: &str, memory_bytes: u64) -> Result<Settings, SettingsError> {
         let host = Host {
@@ -366,6 +376,7 @@ mod tests {
             memory_bytes,
             kernel: String::new(),
             memory_available_bytes: memory_bytes,
+            facts: Facts::default(),
         };
         Settings::resolve(Cli::try_parse_from(line.split(' ')).unwrap(), host, line.to_owned())
     }

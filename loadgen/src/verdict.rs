@@ -1,5 +1,7 @@
 //! PASS or FAIL, and why; and what the limit was, with the evidence.
 
+use std::time::Duration;
+
 use crate::args::TargetName;
 use crate::plan::PointResult;
 use crate::recorder::calibrate::RecorderCost;
@@ -8,6 +10,12 @@ use crate::settings::{Purpose, Settings};
 
 /// The share of the planned publications that has to be sent.
 const SENT_MIN: f64 = 0.99;
+
+/// A difference of two clocks that is only the time between their readings.
+const SUSPENDED_MAX: Duration = Duration::from_millis(50);
+
+/// The share of the shards' time from which on others on the machine have to be mentioned.
+const OTHERS_MAX: f64 = 0.05;
 
 /// What a point failed for; nothing if it passed.
 #[must_use]
@@ -31,6 +39,12 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
         reasons.push(format!(
             "the rig is at fault: {measured} latencies of {} publications that everybody was told of",
             point.issued.timed
+        ));
+    }
+    if point.suspended > SUSPENDED_MAX {
+        reasons.push(format!(
+            "the machine was suspended for {:.1} s in between, and nothing here has seen that time",
+            point.suspended.as_secs_f64()
         ));
     }
     let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
@@ -101,10 +115,23 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
 /// What went well enough and should be known all the same.
 #[must_use]
 pub fn warnings(findings: &Findings) -> Vec<String> {
-    let incomplete = findings.point.as_ref().map_or(0, |point| point.traffic.answers.incomplete);
-    let late =
-        format!("{incomplete} policies were not applied by every shard in time; they were closed there until then");
-    if incomplete == 0 { Vec::new() } else { vec![late] }
+    let mut warnings = Vec::new();
+    let Some(point) = &findings.point else { return warnings };
+    let incomplete = point.traffic.answers.incomplete;
+    if incomplete != 0 {
+        let late = "policies were not applied by every shard in time; they were closed there until then";
+        warnings.push(format!("{incomplete} {late}"));
+    }
+    let others = point.preempted_share() + point.steal_share;
+    if others > OTHERS_MAX {
+        warnings.push(format!(
+            "others had the CPUs for {:.0} % of the time (this system {:.1} %, the hypervisor {:.1} %): repeat it on a quiet machine",
+            100.0 * others,
+            100.0 * point.preempted_share(),
+            100.0 * point.steal_share
+        ));
+    }
+    warnings
 }
 
 /// What a point cost, by whom. Nanoseconds of all shards together.

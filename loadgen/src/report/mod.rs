@@ -162,6 +162,7 @@ impl Report {
                 generator_gap_us: point.generator_gap,
                 generator_lag_us: point.lag,
             }),
+            process: point.and_then(|point| point.process),
             noise: point.map_or_else(Noise::default, |point| Noise {
                 preempted_share: round(point.preempted_share(), 4),
                 steal_share: round(point.steal_share, 4),

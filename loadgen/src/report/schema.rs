@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
-use crate::host::Host;
+use crate::host::{Host, ProcessUse};
 use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
 
@@ -35,6 +35,9 @@ pub struct Report {
     pub troubled: Option<Troubled>,
     pub rig: RigUs,
     pub noise: Noise,
+    /// The process in question, over the whole point.
+    #[serde(default)]
+    pub process: Option<ProcessUse>,
     pub generator: Generator,
     pub cost: Cost,
     pub books: Books,

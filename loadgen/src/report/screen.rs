@@ -41,6 +41,18 @@ fn machine(page: &mut String, report: &Report) -> std::fmt::Result {
         bytes(host.memory_bytes as f64),
         host.kernel
     )?;
+    let facts = &host.facts;
+    let said = [
+        facts.cpu_mhz.map(|mhz| format!("{mhz} MHz")),
+        facts.governor.as_ref().map(|governor| format!("governor {governor}")),
+        facts.smt.map(|smt| if smt { "SMT on" } else { "no SMT" }.to_owned()),
+        facts.numa_nodes.map(|nodes| format!("{nodes} NUMA node{}", plural(nodes as u64))),
+        facts.hypervisor.then(|| "virtual".to_owned()),
+        facts.io_uring.as_ref().map(|allowed| format!("io_uring {allowed}")),
+        facts.load_1m.map(|load| format!("load {load:.1}")),
+        Some(format!("clock {} ns a reading", facts.clock_reading_ns)),
+    ];
+    writeln!(page, "             {}", said.into_iter().flatten().collect::<Vec<_>>().join(", "))?;
     let config = &report.config;
     writeln!(
         page,

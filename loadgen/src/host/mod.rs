@@ -2,14 +2,22 @@
 //!
 //! Everything comes from `/proc` and `/sys`; what cannot be read is said to be unknown, and no run fails for it.
 
+mod facts;
+mod process;
+
 use std::fs;
+use std::time::Duration;
 
 use procfs::process::Process;
 use procfs::{CpuInfo, Current, CurrentSI, KernelStats, Meminfo};
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
+pub use facts::Facts;
+pub use process::ProcessUse;
+
 /// What a report says of the machine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// The processor's name.
     pub cpu: String,
@@ -21,6 +29,9 @@ pub struct Host {
     pub kernel: String,
     /// Memory that could be had at the start.
     pub memory_available_bytes: u64,
+    /// What else there is to know.
+    #[serde(default)]
+    pub facts: Facts,
 }
 
 impl Host {
@@ -38,6 +49,7 @@ impl Host {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
                 .map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned()),
             memory_available_bytes: free.min(left),
+            facts: Facts::look(),
         }
     }
 }
@@ -74,6 +86,17 @@ impl ThreadTimes {
             waited_ns: self.waited_ns.saturating_sub(earlier.waited_ns),
         }
     }
+}
+
+/// How long the machine has been suspended since it started; the difference of two readings tells whether it was in
+/// between. No timer of this process has seen that time, and every watcher outside has.
+#[must_use]
+pub fn suspended() -> Duration {
+    let [since_start, awake] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
+        let now = clock_gettime(clock);
+        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
+    });
+    since_start.saturating_sub(awake)
 }
 
 /// Time that the hypervisor gave to other machines, in ticks, and all time of all CPUs.
@@ -122,6 +145,13 @@ mod tests {
         }
         let times = ThreadTimes::of_this_thread().since(&before);
         assert!(times.ran_ns + times.waited_ns < 10_000_000_000, "{times:?}");
+    }
+
+    #[test]
+    fn a_machine_that_is_awake_is_not_suspended() {
+        let before = suspended();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(suspended().abs_diff(before) < Duration::from_millis(10));
     }
 
     #[test]
