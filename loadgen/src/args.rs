@@ -40,6 +40,9 @@ would not fit the memory is refused before it begins, with the users that would.
 
 Exit code: 0 PASS, 1 FAIL, 2 the command line, the model or the machine does not allow the run.";
 
+/// More users than a machine holds.
+pub const USERS_MAX: u32 = 100_000_000;
+
 /// Measures how much presence an engine carries, and how fast.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "loadgen", version, after_long_help = EXAMPLES, after_help = EXAMPLES)]
@@ -59,7 +62,7 @@ pub enum Verb {
     /// Publish at one rate for some time, and tell how it went
     #[command(after_long_help = EXAMPLES)]
     Run(Flags),
-    /// Search for the highest rate of publications that keeps the latency target (the default)
+    /// Search for the highest rate, or the most users, that keep the latency target (the default)
     #[command(after_long_help = EXAMPLES)]
     Capacity(Flags),
 }
@@ -72,7 +75,7 @@ pub struct Flags {
     pub model: String,
 
     /// Users signed in [default: the model's]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=100_000_000))]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(2..=i64::from(USERS_MAX)))]
     pub users: Option<u32>,
 
     /// Contacts of a user in the mean [default: the model's]
@@ -138,6 +141,10 @@ pub struct Flags {
     #[arg(long, value_name = "TERM,…|TIME")]
     pub slo: Option<Slo>,
 
+    /// What a search varies: the rate of publications of these users, or the users, each publishing at the model's rate
+    #[arg(long, value_enum, default_value_t = Vary::Rate)]
+    pub vary: Vary,
+
     /// The most that may be skipped, as a share of what is told
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
     pub skip_max: f64,
@@ -193,6 +200,15 @@ impl TargetName {
             Self::Double(_) => "double",
         }
     }
+}
+
+/// What a search can vary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Vary {
+    /// Publications a second, of the users there are
+    Rate,
+    /// Users, each of whom publishes at the model's rate; each population is built, signed in, measured and checked
+    Users,
 }
 
 /// What can turn the shards.

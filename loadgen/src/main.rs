@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use fanfare_loadgen::args::Cli;
+use fanfare_loadgen::args::{Cli, Vary};
+use fanfare_loadgen::capacity;
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::plan;
 use fanfare_loadgen::report::{Report, json, screen};
-use fanfare_loadgen::settings::Settings;
+use fanfare_loadgen::settings::{Purpose, Settings};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
     // Clap ends the program with 2 when the arguments are wrong, and with 0 after `--help`.
     let cli = Cli::parse();
     let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let mut settings = match Settings::resolve(cli, Host::look(), command) {
+    let settings = match Settings::resolve(cli, Host::look(), command) {
         Ok(settings) => settings,
         Err(error) => return complain(&error, USAGE),
     };
@@ -33,8 +34,12 @@ fn main() -> ExitCode {
             eprintln!("loadgen: Ctrl-C will end the run without a report: {error}");
         }
     }
-    let findings = match plan::run(&settings, &interrupted) {
-        Ok(findings) => findings,
+    let done = match (settings.purpose, settings.vary) {
+        (Purpose::Capacity, Vary::Users) => capacity::users::search(settings, &interrupted),
+        _ => plan::run(&settings, &interrupted).map(|findings| (settings, findings)),
+    };
+    let (mut settings, findings) = match done {
+        Ok(done) => done,
         Err(error) => return complain(&error, FAIL),
     };
     let report = Report::new(&settings, findings);

@@ -45,6 +45,9 @@ pub enum RunError {
     /// The target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Somebody ended it before anything was measured.
+    #[error("ended before anything was measured")]
+    Cut,
 }
 
 /// One point, all shards together.

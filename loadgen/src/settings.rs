@@ -11,7 +11,7 @@ use std::time::Duration;
 use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
 use thiserror::Error;
 
-use crate::args::{Cli, Flags, RuntimeName, TargetName, Verb};
+use crate::args::{Cli, Flags, RuntimeName, TargetName, USERS_MAX, Vary, Verb};
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
 use crate::population::Traits;
@@ -153,6 +153,8 @@ pub struct Settings {
     pub target: TargetName,
     /// What is to turn its shards.
     pub runtime: RuntimeName,
+    /// What a search varies.
+    pub vary: Vary,
     /// How the rate changes over a point, and how arrivals scatter.
     pub shape: Shape,
     /// Watchers that behave badly.
@@ -234,6 +236,7 @@ impl Settings {
             runtime: flags.runtime,
             shape: flags.schedule.shape,
             troubles,
+            vary: flags.vary,
             rate_per_s: flags.rate.unwrap_or(own_rate),
             publications_per_hour: model.publications_per_hour.value,
             duration,
@@ -249,6 +252,43 @@ impl Settings {
             traits,
             model,
         })
+    }
+
+    /// The same run with so many users, each as busy as before, at one rate and for so long; it writes no report.
+    #[must_use]
+    pub fn with_users(&self, users: u32, duration: Duration) -> Self {
+        let growth = f64::from(users) / f64::from(self.traits.users);
+        Self {
+            purpose: Purpose::Run,
+            model: self.model.clone(),
+            traits: Traits { users, ..self.traits.clone() },
+            mix: self.mix.clone(),
+            rate_per_s: self.rate_per_s * growth,
+            duration,
+            slo: self.slo.clone(),
+            host: self.host.clone(),
+            command: self.command.clone(),
+            json: None,
+            ..*self
+        }
+    }
+
+    /// The most users that the memory and the engine hold.
+    #[must_use]
+    pub fn users_max(&self) -> u32 {
+        let available = self.host.memory_available_bytes as f64;
+        let most = Traits { users: USERS_MAX, ..self.traits.clone() };
+        let fitting = users_that_fit(&most, self.presence, self.shards, available).unwrap_or(self.traits.users);
+        let at_home = (self.shards as u64 * PRESENTITIES_MAX).min(u64::from(USERS_MAX)) as u32;
+        let each = Need::of(&self.traits, self.presence, self.shards).subscriptions / f64::from(self.traits.users);
+        let numbered = self.shards as f64 * SUBSCRIPTIONS_MAX as f64 / each;
+        fitting.min(at_home).min(numbered as u32)
+    }
+
+    /// These settings with what a search over users has found; the report goes where this one's was to go.
+    #[must_use]
+    pub fn found(self, found: Self) -> Self {
+        Self { purpose: self.purpose, json: self.json, ..found }
     }
 
     /// Writes the report where `--json` said, if it did.

@@ -1,21 +1,18 @@
-//! Which rate to try next: the search itself, without a clock, a target or a measurement.
+//! Which load to try next, in publications a second or in users: the search itself, without a clock, a target or a
+//! measurement.
 //!
-//! Rates double until one fails. Then the gap between the best that passed and the worst that did not is halved, by
+//! Loads double until one fails. Then the gap between the best that passed and the worst that did not is halved, by
 //! short points, until the two are close. Long points confirm the best, a step lower each time that they fail; when one
 //! passes, the gap to the lowest that failed is halved again while there is time. The invariant: what was confirmed
 //! passed a long point, and whatever failed one is above it.
 
 use std::time::Duration;
 
-/// No machine sends more; a target that takes it has no limit worth the name.
-const RATE_MAX: f64 = 5e6;
-/// Below that, nothing that passes says anything.
-const RATE_MIN: f64 = 1.0;
 /// How close the best and the worst are to become.
 const CLOSE_ENOUGH: f64 = 1.03;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 4.0;
-/// What confirmations take off the rate, one after the other, until one succeeds: above its limit a target may fall
+/// What confirmations take off the load, one after the other, until one succeeds: above its limit a target may fall
 /// behind so slowly that no short point shows it. The steps grow, for there is time for five or six long points; what
 /// lies between the last two is looked at afterwards.
 const STEPS_DOWN: [f64; 7] = [1.0, 0.97, 0.91, 0.82, 0.7, 0.5, 0.3];
@@ -41,9 +38,9 @@ pub enum Ended {
     Settled,
     /// There was no time for another long point, or several had not settled it.
     TimeUp,
-    /// Even the highest rate that is tried passed.
+    /// Even the highest load that is tried passed.
     NoLimit,
-    /// Even the lowest rate failed.
+    /// Even the lowest load failed.
     NothingPassed,
     /// Somebody asked for it.
     Cut,
@@ -52,7 +49,7 @@ pub enum Ended {
 /// What to do next.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Next {
-    /// Try this rate.
+    /// Try this load.
     Try(Stage, f64),
     /// That was it.
     End(Ended),
@@ -61,7 +58,7 @@ pub enum Next {
 /// A search under way.
 #[derive(Clone, Debug)]
 pub struct Hunt {
-    /// The highest rate that passed a point of any length, until a longer one says otherwise.
+    /// The highest load that passed a point of any length, until a longer one says otherwise.
     low: f64,
     /// The lowest that failed one.
     high: Option<f64>,
@@ -69,16 +66,20 @@ pub struct Hunt {
     steps: usize,
     settling: usize,
     next: f64,
+    /// Below the least, nothing that passes says anything; above the most, there is no limit worth the name.
+    least: f64,
+    most: f64,
     /// How long the whole may take, and how long a confirmation takes.
     time_max: Duration,
     confirming: Duration,
 }
 
 impl Hunt {
-    /// A search that begins at a rate, has so much time, and confirms by points of a length.
+    /// A search from a load on, between the least and the most, that has so much time and confirms by points of a length.
     #[must_use]
-    pub fn new(begin_per_s: f64, time_max: Duration, confirming: Duration) -> Self {
-        Self { low: 0.0, high: None, confirmed: None, steps: 0, settling: 0, next: begin_per_s, time_max, confirming }
+    pub fn new(begin: f64, (least, most): (f64, f64), time_max: Duration, confirming: Duration) -> Self {
+        let (low, high, confirmed, steps, settling) = (0.0, None, None, 0, 0);
+        Self { low, high, confirmed, steps, settling, next: begin, least, most, time_max, confirming }
     }
 
     /// What to do after so much time.
@@ -95,8 +96,8 @@ impl Hunt {
         }
         match self.high {
             _ if self.steps > 0 => {}
-            None if self.next < RATE_MAX => return Next::Try(Stage::Grow, self.next),
-            Some(high) if self.low == 0.0 && high < RATE_MIN => return Next::End(Ended::NothingPassed),
+            None if self.next <= self.most => return Next::Try(Stage::Grow, self.next),
+            Some(high) if self.low == 0.0 && high / SHRINK < self.least => return Next::End(Ended::NothingPassed),
             Some(high) if self.low == 0.0 => return Next::Try(Stage::Narrow, high / SHRINK),
             // Half of the time belongs to the confirmations.
             Some(high) if high / self.low > CLOSE_ENOUGH && elapsed < self.time_max / 2 => {
@@ -112,36 +113,37 @@ impl Hunt {
     }
 
     /// Tells how the point went that was asked for last.
-    pub fn tell(&mut self, stage: Stage, rate_per_s: f64, passed: bool) {
+    pub fn tell(&mut self, stage: Stage, load: f64, passed: bool) {
         self.settling += usize::from(self.confirmed.is_some());
         match (stage, passed) {
-            (Stage::Confirm, true) => self.confirmed = Some(rate_per_s),
-            (_, true) => self.low = self.low.max(rate_per_s),
+            (Stage::Confirm, true) => self.confirmed = Some(load),
+            (_, true) => self.low = self.low.max(load),
             (Stage::Confirm, false) => {
                 self.steps += 1;
-                self.fail(rate_per_s);
+                self.fail(load);
             }
-            (_, false) => self.fail(rate_per_s),
+            (_, false) => self.fail(load),
         }
         if stage == Stage::Grow {
-            self.next = rate_per_s * GROWTH;
+            // The most is tried itself, however near it is.
+            self.next = if load < self.most { (load * GROWTH).min(self.most) } else { f64::INFINITY };
         }
     }
 
-    /// The rate that was confirmed.
+    /// The load that was confirmed.
     #[must_use]
     pub fn confirmed(&self) -> Option<f64> {
         self.confirmed
     }
 
-    /// The lowest rate that failed.
+    /// The lowest that failed.
     #[must_use]
     pub fn failed(&self) -> Option<f64> {
         self.high
     }
 
-    fn fail(&mut self, rate_per_s: f64) {
-        self.high = Some(self.high.map_or(rate_per_s, |high| high.min(rate_per_s)));
+    fn fail(&mut self, load: f64) {
+        self.high = Some(self.high.map_or(load, |high| high.min(load)));
     }
 }
 
@@ -156,7 +158,7 @@ mod tests {
     /// Hunts a target that fails short points above `short` and long ones above `long`; what it found, what failed, why
     /// it ended, and how many points it took.
     fn hunt(short: f64, long: f64, time_max: Duration) -> (Option<f64>, Option<f64>, Ended, usize) {
-        let mut hunt = Hunt::new(2_000.0, time_max, LONG);
+        let mut hunt = Hunt::new(2_000.0, (1.0, 5e6), time_max, LONG);
         let mut elapsed = Duration::ZERO;
         for points in 0..1_000 {
             match hunt.next(elapsed) {

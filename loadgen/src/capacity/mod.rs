@@ -1,11 +1,12 @@
 //! The search for the highest rate that keeps the target.
 //!
-//! [`hunt`] says which rate to try; here it is tried, judged, and tried again if something else was to blame: machines
+//! [`hunt`] says which rate to try (or, in [`users`], how many users); here it is tried, judged, and tried again if something else was to blame: machines
 //! are noisy, and a short point that failed although its shards had time left was disturbed. A point that is hopelessly
 //! late ends early.
 
 pub mod hunt;
 pub mod knee;
+pub mod users;
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,8 @@ use hunt::{Ended, Hunt, Next, Stage};
 /// Where the search begins, or at the model's own rate if that is higher: a short point at this rate has the thousands
 /// of publications that a 99th percentile needs.
 const BEGIN_PER_S: f64 = 2_000.0;
+/// No machine sends more; and a point of less says nothing.
+const RATES_PER_S: (f64, f64) = (1.0, 5e6);
 /// How long a point that only looks for the order of magnitude is measured.
 const GROW: Duration = Duration::from_millis(1_000);
 /// How long a point between two others is measured.
@@ -48,6 +51,8 @@ pub struct Search {
 pub struct Tried {
     /// What was asked for.
     pub rate_per_s: f64,
+    /// Of how many users.
+    pub users: u32,
     /// What was sent.
     pub sent_per_s: f64,
     /// The 99th percentile of the last watcher.
@@ -84,7 +89,7 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
     let begin = Instant::now();
     let longest = session.settings().duration;
     let begin_per_s = session.settings().rate_per_s.max(BEGIN_PER_S);
-    let mut hunt = Hunt::new(begin_per_s, SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
+    let mut hunt = Hunt::new(begin_per_s, RATES_PER_S, SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
     search.ended = Some(loop {
         if session.is_cut() {
             break Ended::Cut;
@@ -151,6 +156,7 @@ fn try_at(
     let reasons = verdict::of_point(&point, session.settings());
     search.points.push(Tried {
         rate_per_s: rate,
+        users: session.settings().traits.users,
         sent_per_s: point.sent_per_s,
         last_p99_us: point.latency[2].p99,
         skipped_share: point.skipped_share(),

@@ -17,6 +17,7 @@ pub use schema::{
     RigUs, Troubled,
 };
 
+use crate::args::Vary;
 use crate::capacity::Search;
 use crate::capacity::hunt::Ended;
 use crate::crew::{Checked, SignIn};
@@ -294,6 +295,11 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
         rate_limited_by: limit.as_ref().map(|limit| limit.what.clone()),
         rate_limited_by_evidence: limit.map(|limit| limit.evidence),
         own_rate_per_s: round(settings.rate_per_s, 1),
+        vary: match settings.vary {
+            Vary::Rate => "rate",
+            Vary::Users => "users",
+        }
+        .to_owned(),
         ended: search.ended.map_or("", why_it_ended).to_owned(),
         failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
         knee_per_s: search.knee_per_s().map(|rate| round(rate, 1)),
@@ -303,6 +309,7 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
             .iter()
             .map(|tried| CapacityPoint {
                 rate_per_s: round(tried.rate_per_s, 1),
+                users: tried.users,
                 sent_per_s: round(tried.sent_per_s, 1),
                 last_p99_us: tried.last_p99_us,
                 skipped_share: round(tried.skipped_share, 6),

@@ -197,6 +197,9 @@ pub struct Capacity {
     pub rate_limited_by: Option<String>,
     pub rate_limited_by_evidence: Option<String>,
     pub own_rate_per_s: f64,
+    /// What the search varied: `rate` or `users`.
+    #[serde(default)]
+    pub vary: String,
     /// Why the search ended.
     #[serde(default)]
     pub ended: String,
@@ -215,6 +218,8 @@ pub struct Capacity {
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct CapacityPoint {
     pub rate_per_s: f64,
+    #[serde(default)]
+    pub users: u32,
     pub sent_per_s: f64,
     pub last_p99_us: u64,
     pub skipped_share: f64,

@@ -320,7 +320,12 @@ fn truth(page: &mut String, report: &Report) -> std::fmt::Result {
 fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
     let Some(capacity) = &report.capacity else { return Ok(()) };
     let slo = report.config.slo.as_deref().unwrap_or("-");
-    writeln!(page, "\nCapacity       the highest rate with {slo}")?;
+    let of_users = capacity.vary == "users";
+    writeln!(page, "\nCapacity       the {} with {slo}", if of_users { "most users" } else { "highest rate" })?;
+    if of_users && report.publications.planned != 0 {
+        let users = grouped(report.config.users.into());
+        writeln!(page, "  users          {users}, each at the model's rate times the speed-up")?;
+    }
     writeln!(
         page,
         "  by rate        {} publications/s, {} notifications/s: {} users",
@@ -332,8 +337,9 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
         writeln!(page, "  by memory      {} users in {}", grouped(users), bytes(report.host.memory_bytes as f64))?;
     }
     writeln!(page, "  Lync pools     {} of 80,000 users, by the smaller of the two", capacity.lync_pools)?;
-    let failed = capacity.failed_per_s.map_or_else(String::new, |rate| format!("; {} failed", count(rate)));
-    let knee = capacity.knee_per_s.map_or_else(String::new, |rate| format!("; latency turns up at {}", count(rate)));
+    let failed =
+        capacity.failed_per_s.map_or_else(String::new, |rate| format!("; {} publications/s failed", count(rate)));
+    let knee = capacity.knee_per_s.map_or_else(String::new, |rate| format!("; latency turns up at {}/s", count(rate)));
     writeln!(page, "  search         {}{failed}{knee}", capacity.ended)?;
     if capacity.disturbed_points != 0 {
         let points = capacity.disturbed_points;
