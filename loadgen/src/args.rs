@@ -1,15 +1,18 @@
 //! The command line. Everything a person can ask for, with what it means and what it is when it is not said.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration;
-use crate::schedule::ScheduleWords;
+use crate::schedule::{ScheduleWords, ShapeError};
 use crate::slo::Slo;
 use crate::targets::double::{Behaviour, DoubleError};
+use crate::trace;
+use crate::trace::cli::TraceVerb;
+use crate::trace::replay::Speed;
 use crate::trouble;
 
 const EXAMPLES: &str = "\
@@ -24,6 +27,9 @@ Examples:
                                             a billion of them, where 22 GiB of memory are free
   loadgen run --runtime glommio             the shards on glommio's executors instead of plain threads
   loadgen run --target null --speedup 1000  what the generator and the recorder cost without any engine
+  loadgen run --record run.trace            what the publishers did, to be done again: `loadgen trace --help`
+  loadgen run --schedule trace:run.trace --speed 10
+                                            the same again, ten times as fast
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
 
 Latency of a publication is counted from the moment it was planned, for each watcher, to the moment the watcher was
@@ -65,6 +71,9 @@ pub enum Verb {
     /// Search for the highest rate, or the most users, that keep the latency target (the default)
     #[command(after_long_help = EXAMPLES)]
     Capacity(Flags),
+    /// Traces of what users did: look at them, make them, change them
+    #[command(subcommand, after_help = trace::cli::EXAMPLES, after_long_help = trace::cli::EXAMPLES)]
+    Trace(TraceVerb),
 }
 
 /// How a run is to be.
@@ -104,9 +113,10 @@ pub struct Flags {
 
     /// How the rate changes and how arrivals scatter: poisson or constant; ramp:FROM..TO, step:COUNT or diurnal:NIGHT, in
     /// shares of the rate, which is the highest; hot:SHARE gives the most watched presentity that share of all;
-    /// sign-in-storm:SHARE/TIME and reconnect-storm:SHARE/TIME have that share of the watchers come within that time
-    #[arg(long, value_name = "WORD,…", default_value = "poisson")]
-    pub schedule: ScheduleWords,
+    /// sign-in-storm:SHARE/TIME and reconnect-storm:SHARE/TIME have that share of the watchers come within that time;
+    /// or trace:FILE alone, for what users did before (see `loadgen trace --help`)
+    #[arg(long, value_name = "WORD,…|trace:FILE", default_value = "poisson")]
+    pub schedule: ScheduleArg,
 
     /// The share of watchers that take one note a second; nobody waits for them
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
@@ -119,6 +129,13 @@ pub struct Flags {
     /// The share of watchers that lose their connection each minute, and come back a second later
     #[arg(long, value_name = "SHARE/min", default_value = "0%/min", value_parser = trouble::share_per_min)]
     pub drop: f64,
+    /// How fast a trace is replayed: a factor, or max [default: 1]
+    #[arg(long, value_name = "FACTOR|max")]
+    pub speed: Option<Speed>,
+
+    /// Record what the publishers did as a trace (`run` only)
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
 
     /// How long to measure, such as 500ms, 30s or 5m [default: 10s, and 8s for the last point of `capacity`]
     #[arg(long, value_parser = duration::parse)]
@@ -162,6 +179,41 @@ pub struct Flags {
     /// service=20us, stall=500ms/5s, bucket=20000/s, burst=64), by which the rig itself is measured
     #[arg(long, default_value = "embedded", value_name = "NAME[:…]")]
     pub target: TargetName,
+}
+
+/// When publications are due.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScheduleArg {
+    /// As it is drawn.
+    Words(ScheduleWords),
+    /// As it was, by this file.
+    Trace(PathBuf),
+}
+
+impl ScheduleArg {
+    /// What is drawn; the usual where a trace is replayed.
+    #[must_use]
+    pub fn words(&self) -> ScheduleWords {
+        if let Self::Words(words) = self { *words } else { ScheduleWords::default() }
+    }
+
+    /// The file that is replayed.
+    #[must_use]
+    pub fn trace(&self) -> Option<&Path> {
+        if let Self::Trace(path) = self { Some(path) } else { None }
+    }
+}
+
+impl FromStr for ScheduleArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.strip_prefix("trace:") {
+            Some("") => Err("trace: needs the file, such as trace:day.trace".to_owned()),
+            Some(path) => Ok(Self::Trace(path.into())),
+            None => text.parse().map(Self::Words).map_err(|error: ShapeError| error.to_string()),
+        }
+    }
 }
 
 /// What can be measured.

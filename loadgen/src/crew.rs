@@ -19,6 +19,7 @@ use crate::recorder::calibrate::RecorderCost;
 use crate::recorder::{Faults, PublicationLog};
 use crate::sample::Sample;
 use crate::schedule::Mix;
+use crate::trace::usage::Reels;
 use crate::trouble::TroublePlan;
 use fanfare::Clock;
 
@@ -220,6 +221,8 @@ pub struct Common {
     /// The same for those who are told of wide ones only (see [`crate::presence::is_wide`]); none where presence is not
     /// composed.
     pub outside: Box<[AtomicU32]>,
+    /// What is replayed and recorded.
+    pub reels: Reels,
     silence_max: Duration,
     cut: Arc<AtomicBool>,
     lines: Box<[Line]>,
@@ -253,6 +256,8 @@ pub struct CrewPlan {
     pub troubles: Option<TroublePlan>,
     /// Subscriptions that there will be.
     pub subscriptions: u64,
+    /// What is replayed and recorded.
+    pub reels: Reels,
     /// Set from outside when the run is to end early.
     pub cut: Arc<AtomicBool>,
 }
@@ -279,6 +284,7 @@ impl Common {
             mix: plan.mix,
             composed: plan.composed,
             troubles: plan.troubles,
+            reels: plan.reels,
             silence_max: SILENCE_MAX + Duration::from_secs(plan.subscriptions / LOOKED_AT_PER_S),
             cut: plan.cut,
             lines: (0..plan.shards).map(|_| Line::default()).collect(),

@@ -11,6 +11,8 @@
 //! | [`population`] | who there is, drawn from a seed |
 //! | [`presence`] | what a composed model's presence means, and how a status tells its version |
 //! | [`schedule`] | when publications are due |
+//! | [`arrivals`] | where a publisher's arrivals come from |
+//! | [`trace`] | what users did, in a file: recorded, replayed, made from CSV |
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
 //! | [`payload`] | what documents say, and whether they are true |
@@ -28,9 +30,11 @@
 //!
 //! Cores: one generator for each shard, on the shard's own core; the main thread waits.
 
-#![forbid(unsafe_code)]
+// One module maps files, and says why: `trace::map`.
+#![deny(unsafe_code)]
 
 pub mod args;
+pub mod arrivals;
 pub mod capacity;
 pub mod crew;
 pub mod duration;
@@ -52,6 +56,7 @@ pub mod settings;
 pub mod sign_in;
 pub mod slo;
 pub mod targets;
+pub mod trace;
 pub mod traffic;
 pub mod trouble;
 pub mod verdict;

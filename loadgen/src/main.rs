@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use fanfare_loadgen::args::{Cli, Vary};
+use fanfare_loadgen::args::{Cli, Vary, Verb};
 use fanfare_loadgen::capacity;
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::plan;
 use fanfare_loadgen::report::{Report, json, screen};
 use fanfare_loadgen::settings::{Purpose, Settings};
+use fanfare_loadgen::trace;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -20,6 +21,15 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     // Clap ends the program with 2 when the arguments are wrong, and with 0 after `--help`.
     let cli = Cli::parse();
+    if let Some(Verb::Trace(verb)) = cli.command {
+        return match trace::cli::run(verb) {
+            Ok(says) => {
+                print!("{says}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => complain(&error, if error.is_usage() { USAGE } else { FAIL }),
+        };
+    }
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let settings = match Settings::resolve(cli, Host::look(), command) {
         Ok(settings) => settings,

@@ -26,11 +26,17 @@ use crate::schedule::Drawing;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
+use crate::trace::TraceError;
+use crate::trace::recording::{Recorded, Recording};
+use crate::trace::replay::Replay;
 use crate::traffic::Traffic;
 use crate::trouble::{TroubleCounts, TroublePlan};
 
 /// The time before a measurement, in which caches and rings come to what they are like under this rate.
-const WARM_UP_MAX: Duration = Duration::from_millis(500);
+pub const WARM_UP_MAX: Duration = Duration::from_millis(500);
+
+/// How long a point lasts at the most of which nobody knows how long it takes: it is over when its trace is.
+const UNPLANNED: Duration = Duration::from_secs(86_400);
 
 /// The phase of the sign-in storm.
 const SIGN_IN: &str = "sign-in";
@@ -48,6 +54,9 @@ pub enum RunError {
     /// Somebody ended it before anything was measured.
     #[error("ended before anything was measured")]
     Cut,
+    /// The trace that was replayed.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }
 
 /// One point, all shards together.
@@ -167,6 +176,7 @@ pub struct Session<'a> {
     points: u64,
     /// Who has the most watchers; known after the sign-in.
     hot_user: u32,
+    recording: Option<Recording>,
 }
 
 impl<'a> Session<'a> {
@@ -178,7 +188,8 @@ impl<'a> Session<'a> {
         let sizes = Sizes {
             subscriptions: totals.subscriptions,
             watchers: totals.watchers,
-            document_bytes_max: settings.traits.document.max().ceil() as u32,
+            document_bytes_max: (settings.traits.document.max().ceil() as u32)
+                .max(settings.traces.document_bytes_max()),
             document_bytes: (totals.document_bytes / u64::from(users)) as u32,
             users,
             seed: settings.traits.seed,
@@ -192,6 +203,7 @@ impl<'a> Session<'a> {
             seed: settings.traits.seed,
         });
         let sample = Sample::of_run(totals.subscriptions, settings.followed_max, settings.traits.seed);
+        let (recording, reels) = settings.traces.begin(settings.shards)?;
         let (crew, seats) = Crew::assemble(CrewPlan {
             sample,
             troubles,
@@ -201,6 +213,7 @@ impl<'a> Session<'a> {
             batch: settings.model.sign_in_batch.value as usize,
             mix: settings.mix.clone(),
             composed,
+            reels,
             cut: Arc::clone(interrupted),
         });
         let target = match settings.target {
@@ -209,7 +222,8 @@ impl<'a> Session<'a> {
             TargetName::Double(behaviour) => targets::start_null(seats, &sizes, Some(behaviour))?,
         };
         let progress = Progress::new();
-        Ok(Self { settings, interrupted, crew, target, totals, progress, phases: Vec::new(), points: 0, hot_user: 0 })
+        let (phases, points, hot_user) = (Vec::new(), 0, 0);
+        Ok(Self { settings, interrupted, crew, target, totals, progress, phases, points, hot_user, recording })
     }
 
     fn measure(&mut self) -> Result<Findings, RunError> {
@@ -224,6 +238,7 @@ impl<'a> Session<'a> {
                 Purpose::Run => {
                     let rate = self.settings.rate_per_s;
                     point = Some(self.point("measure", rate, self.settings.duration, None)?);
+                    self.settings.traces.replay.as_ref().map_or(Ok(()), Replay::verify)?;
                 }
                 Purpose::Capacity => {
                     let found = capacity::search(self)?;
@@ -232,6 +247,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        let recorded = self.end_recording();
         let checked = self.check()?;
         let recorder = self.calibrate()?;
         let storm = self.divide_sign_in(&sign_in, &recorder);
@@ -250,6 +266,7 @@ impl<'a> Session<'a> {
             phases: std::mem::take(&mut self.phases),
             runtime,
             runtime_why,
+            recorded,
             presentities_watched: self.presentities_watched(),
             cut: self.is_cut(),
         })
@@ -343,7 +360,8 @@ impl<'a> Session<'a> {
         give_up_lag: Option<Duration>,
     ) -> Result<PointResult, RunError> {
         let clock = self.crew.common().clock;
-        let warm_up = (measure / 2).min(WARM_UP_MAX);
+        let is_at_once = self.settings.traces.is_at_once();
+        let (warm_up, measure) = if is_at_once { (Duration::ZERO, UNPLANNED) } else { (warm_up(measure), measure) };
         // A moment later than now, so that all shards begin together.
         let from_us = clock.now().as_micros() + 2_000;
         let measure_from_us = from_us + warm_up.as_micros() as u64;
@@ -355,7 +373,7 @@ impl<'a> Session<'a> {
             from_us,
             measure_from_us,
             end_us: measure_from_us + measure.as_micros() as u64,
-            seed: self.settings.traits.seed ^ self.points.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            seed: seed_of_point(self.settings.traits.seed, self.points),
         };
         let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64) };
         let before = self.target.loop_times();
@@ -364,7 +382,7 @@ impl<'a> Session<'a> {
         let steal_before = host::steal();
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
-        self.progress.begin(&label, (warm_up + measure).as_millis() as u64, "ms");
+        self.progress.begin(&label, if is_at_once { 0 } else { (warm_up + measure).as_millis() as u64 }, "ms");
         let progress = &mut self.progress;
         self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
         let answers = self.crew.ask("sum up", |_| Order::SumUp, |_| {})?;
@@ -373,12 +391,16 @@ impl<'a> Session<'a> {
         let process = self.settings.pid.and_then(ProcessUse::of);
         result.suspended = host::suspended().saturating_sub(suspended_before);
         result.process = process.map(|now| process_before.map_or(now, |before| now.since(&before)));
+        if is_at_once {
+            // Nothing was asked for but all of it.
+            result.rate_per_s = result.sent_per_s;
+        }
         let steal = host::steal();
         result.steal_share =
             steal.0.saturating_sub(steal_before.0) as f64 / steal.1.saturating_sub(steal_before.1).max(1) as f64;
         self.phases.push(Phase::new(name, begin.elapsed().as_secs_f64()));
         self.note(&[
-            ("rate_per_s", rate_per_s),
+            ("rate_per_s", result.rate_per_s),
             ("warm_up_s", warm_up.as_secs_f64()),
             ("sent_per_s", result.sent_per_s),
             ("notified_per_s", result.notified_per_s),
@@ -388,6 +410,19 @@ impl<'a> Session<'a> {
             ("preempted_share", result.preempted_share()),
         ]);
         Ok(result)
+    }
+
+    /// Makes a trace of what was recorded, if anything was. A recording that failed is a finding: what was measured is
+    /// measured all the same.
+    fn end_recording(&mut self) -> Option<Result<Recorded, TraceError>> {
+        let recording = self.recording.take()?;
+        let begin = Instant::now();
+        let recorded = self.settings.traces.end(recording, &self.settings.traits, self.settings.presence)?;
+        self.phases.push(Phase::new("record", begin.elapsed().as_secs_f64()));
+        if let Ok(Recorded { events, bytes, waits }) = recorded {
+            self.note(&[("events", events as f64), ("bytes", bytes as f64), ("waits", waits as f64)]);
+        }
+        Some(recorded)
     }
 
     fn check(&mut self) -> Result<Checked, RunError> {
@@ -452,6 +487,18 @@ impl<'a> Session<'a> {
     }
 }
 
+/// The warm-up before so long a measurement.
+#[must_use]
+pub fn warm_up(measure: Duration) -> Duration {
+    (measure / 2).min(WARM_UP_MAX)
+}
+
+/// What the arrivals of a run's point are drawn from, points counted from 1.
+#[must_use]
+pub fn seed_of_point(seed: u64, point: u64) -> u64 {
+    seed ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopTimes) -> PointResult {
     let parts: Vec<PointAnswer> = answers
         .into_iter()
@@ -478,7 +525,8 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         issued.target_ns += part.issued.target_ns;
         issued.last_sent_us = issued.last_sent_us.max(part.issued.last_sent_us);
     }
-    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(order.drawing.end_us, u64::min);
+    let over_us = parts.iter().filter_map(|part| part.over_at_us).max().unwrap_or(order.drawing.end_us);
+    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(over_us, u64::min);
     let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.drawing.measure_from_us).max(1);
     let sum = |of: fn(&PointAnswer) -> u64| parts.iter().map(of).sum::<u64>();
     let notified = |part: &PointAnswer| part.window_delivered as f64 * 1e6 / part.window_us.max(1) as f64;

@@ -74,6 +74,8 @@ pub struct PointAnswer {
     pub troubled: TroubleCounts,
     /// When the schedule was cut short, if it was.
     pub cut_at_us: Option<u64>,
+    /// When the schedule was over, where that could not be planned.
+    pub over_at_us: Option<u64>,
 }
 
 /// A point under way.
@@ -156,7 +158,7 @@ impl Point {
             // Due and not sent: the log is full, and only the watchers' progress empties it.
             return Going::Waiting(due_us.max(now_us + 50));
         }
-        let end_us = self.cut_at_us.unwrap_or(self.order.drawing.end_us);
+        let end_us = self.cut_at_us.or(publisher.over_at_us()).unwrap_or(self.order.drawing.end_us);
         if now_us < end_us {
             return Going::Waiting(end_us);
         }
@@ -195,6 +197,7 @@ impl Point {
     #[must_use]
     pub fn sum_up(&self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks) -> PointAnswer {
         let now_us = self.common.clock.now().as_micros();
+        let over_at_us = publisher.over_at_us();
         publisher.finish();
         let tally = *recorder.tally();
         let nothing = (now_us, marks, tally.told);
@@ -231,6 +234,7 @@ impl Point {
             unfinished: self.unfinished(publisher),
             troubled: TroubleCounts::default(),
             cut_at_us: self.cut_at_us,
+            over_at_us,
         }
     }
 }

@@ -11,10 +11,15 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 use fanfare::Network;
 
+use crate::arrivals::Arrivals;
 use crate::crew::Common;
 use crate::payload::{HEADER_BYTES, Header, Press};
+use crate::population::Population;
 use crate::recorder::{Mark, NO_INDEX, Opening, PublicationLog, Times};
 use crate::schedule::{Arrival, Drawing, Residents, Schedule, What};
+use crate::trace::recording::Tape;
+use crate::trace::replay::NEVER_US;
+use crate::trace::{Event, Kind};
 use crate::traffic::Published;
 
 /// Publications in one call, so that a generator far behind does not keep its shard from everything else.
@@ -87,6 +92,8 @@ pub struct Publisher {
     sequence: u64,
     schedule: Option<Course>,
     ready: Option<Outgoing>,
+    /// What is recorded is noted down here.
+    tape: Option<Tape>,
     issued: Issued,
     lag: Times,
 }
@@ -94,10 +101,13 @@ pub struct Publisher {
 /// A schedule under way.
 #[derive(Debug)]
 struct Course {
-    schedule: Schedule,
+    schedule: Arrivals,
     next: Arrival,
+    from_us: u64,
     measure_from_us: u64,
     end_us: u64,
+    /// When nothing was left of a trace whose events are due when the ones before them were sent.
+    over_at_us: Option<u64>,
 }
 
 impl Publisher {
@@ -113,6 +123,7 @@ impl Publisher {
             residents,
             schedule: None,
             ready: None,
+            tape: common.reels.tape(shard),
             issued: Issued::default(),
             lag: Times::new(),
         }
@@ -156,12 +167,17 @@ impl Publisher {
 
     /// Begins a schedule. What is due in its measured time is measured.
     pub fn begin(&mut self, drawing: &Drawing) {
-        let Drawing { measure_from_us, end_us, .. } = *drawing;
-        let mut schedule = Schedule::new(self.residents, drawing, &self.common.mix);
-        let next = next_arrival(&self.common, &self.residents, &mut schedule);
+        let Drawing { from_us, measure_from_us, end_us, .. } = *drawing;
+        let mut schedule = match &self.common.reels.replay {
+            Some(replay) => Arrivals::Replayed(replay.reel(self.residents, from_us)),
+            None => Arrivals::Drawn(Schedule::new(self.residents, drawing, &self.common.mix)),
+        };
+        let next = next_arrival(&self.common.population, &self.residents, &mut schedule, from_us);
         self.issued = Issued::default();
         self.lag.clear();
-        self.schedule = Some(Course { schedule, next, measure_from_us, end_us });
+        let mut course = Course { schedule, next, from_us, measure_from_us, end_us, over_at_us: None };
+        course.see_end(from_us);
+        self.schedule = Some(course);
     }
 
     /// When the next publication is due; nothing when the schedule is over.
@@ -169,6 +185,12 @@ impl Publisher {
     pub fn next_due_us(&self) -> Option<u64> {
         let course = self.schedule.as_ref()?;
         (course.next.plan_us < course.end_us).then_some(course.next.plan_us)
+    }
+
+    /// When the schedule was over, where that could not be planned.
+    #[must_use]
+    pub fn over_at_us(&self) -> Option<u64> {
+        self.schedule.as_ref()?.over_at_us
     }
 
     /// Ends the schedule now instead of later: nothing due after this moment is planned.
@@ -202,10 +224,14 @@ impl Publisher {
                 return round != 0;
             }
             let Some(course) = &mut self.schedule else { return round != 0 };
+            if course.schedule.is_at_once() && self.ready.is_none() {
+                course.next.plan_us = (now_ns / 1_000).min(course.end_us - 1);
+            }
             let arrival = course.next;
+            let document_bytes = course.schedule.document_bytes();
             let measured = arrival.plan_us >= course.measure_from_us;
             if self.ready.is_none() {
-                self.ready = self.prepare(&arrival, measured);
+                self.ready = self.prepare(&arrival, measured, document_bytes);
             }
             let Some(outgoing) = &self.ready else {
                 self.issued.held += 1;
@@ -224,8 +250,9 @@ impl Publisher {
         true
     }
 
-    /// Draws the document, and enters it into the log; nothing while the log is full.
-    fn prepare(&self, arrival: &Arrival, measured: bool) -> Option<Outgoing> {
+    /// Draws the document, of the user's own size if no other is said, and enters it into the log; nothing while the log is
+    /// full.
+    fn prepare(&self, arrival: &Arrival, measured: bool, document_bytes: Option<u32>) -> Option<Outgoing> {
         let Arrival { plan_us, user, what } = *arrival;
         let What::Publish(_) = what else {
             let document = Bytes::new();
@@ -246,15 +273,20 @@ impl Publisher {
         if wide {
             self.common.log.set_newest_wide(user, Mark { version, index });
         }
-        let bytes = self.common.population.person(user).document_bytes as usize;
-        let document = self.press.document(&Header { user, version, plan_us, index }, bytes);
+        let bytes = document_bytes.unwrap_or_else(|| self.common.population.person(user).document_bytes);
+        let document = self.press.document(&Header { user, version, plan_us, index }, bytes as usize);
         Some(Outgoing { user, what, version, plan_us, measured, index, document })
     }
 
     fn accepted(&mut self, arrival: &Arrival, sent_us: u64) {
         let Some(Outgoing { user, what, version, measured, index, document, .. }) = self.ready.take() else { return };
         if let Some(course) = &mut self.schedule {
-            course.next = next_arrival(&self.common, &self.residents, &mut course.schedule);
+            if let (Some(tape), Some(kind)) = (&mut self.tape, Kind::of(what, document.len() as u32)) {
+                let at_us = arrival.plan_us - course.from_us;
+                tape.note(course.schedule.number().unwrap_or(at_us), &Event { at_us, user, kind });
+            }
+            course.next = next_arrival(&self.common.population, &self.residents, &mut course.schedule, sent_us);
+            course.see_end(sent_us);
         }
         let What::Publish(category) = what else {
             if measured {
@@ -302,7 +334,7 @@ impl Publisher {
             let is_measured = course.next.plan_us >= course.measure_from_us;
             let is_shown = matches!(course.next.what, What::Publish(_));
             self.issued.planned += u64::from(is_measured && is_shown);
-            course.next = course.schedule.next_arrival();
+            course.next = course.schedule.next_arrival(course.end_us);
         }
     }
 
@@ -311,17 +343,33 @@ impl Publisher {
     }
 }
 
+impl Course {
+    /// Notes down that nothing is left, where that could not be planned.
+    fn see_end(&mut self, now_us: u64) {
+        if self.schedule.is_at_once() && self.next.plan_us == NEVER_US {
+            self.over_at_us = Some(now_us);
+        }
+    }
+}
+
 /// The next arrival that somebody can do.
-fn next_arrival(common: &Common, residents: &Residents, schedule: &mut Schedule) -> Arrival {
+pub(crate) fn next_arrival(
+    population: &Population,
+    residents: &Residents,
+    arrivals: &mut Arrivals,
+    now_us: u64,
+) -> Arrival {
+    // One that is drawn can be drawn again; one of a trace is somebody's, however far one has to look.
+    let most = if matches!(arrivals, Arrivals::Drawn(_)) { LOOKED_AT } else { u32::MAX };
     loop {
-        let arrival = schedule.next_arrival();
+        let arrival = arrivals.next_arrival(now_us);
         let is_fit = |user: u32| match arrival.what {
             What::Publish(_) | What::PublishRest => true,
-            What::PublishIdle => common.population.person(user).endpoints > 1,
-            What::EditPolicy => common.population.network(user) == Network::Enterprise,
+            What::PublishIdle => population.person(user).endpoints > 1,
+            What::EditPolicy => population.network(user) == Network::Enterprise,
         };
         let (number, count) = (arrival.user / residents.shards as u32, residents.count());
-        let mut near = (0..count.min(LOOKED_AT)).map(|step| residents.user((number + step) % count));
+        let mut near = (0..count.min(most)).map(|step| residents.user((number + step) % count));
         if let Some(user) = near.find(|&user| is_fit(user)) {
             return Arrival { user, ..arrival };
         }

@@ -14,11 +14,14 @@ use thiserror::Error;
 use crate::args::{Cli, Flags, RuntimeName, TargetName, USERS_MAX, Vary, Verb};
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
+use crate::plan::WARM_UP_MAX;
 use crate::population::Traits;
 use crate::sample::FOLLOWED_MAX;
 use crate::schedule::{Course, Mix, Shape};
 use crate::slo::Slo;
 use crate::targets::embedded::limits::{PRESENTITIES_MAX, SUBSCRIPTIONS_MAX};
+use crate::trace::replay::Replay;
+use crate::trace::usage::{Stage, Usage, UsageError};
 use crate::trouble::Troubles;
 
 /// Why a run cannot be.
@@ -102,6 +105,12 @@ pub enum SettingsError {
         /// What the scheme says.
         expected: String,
     },
+    /// Traces to replay or record.
+    #[error(transparent)]
+    Traces(#[from] UsageError),
+    /// A verb that is no run.
+    #[error("`loadgen trace` runs nothing")]
+    NoRun,
     /// The report cannot be written.
     #[error("--json {}: cannot be written: {cause}", file.display())]
     Json {
@@ -177,6 +186,8 @@ pub struct Settings {
     pub command: String,
     /// Up to so many subscriptions each is followed; above that, those of a sample of the presentities.
     pub followed_max: u64,
+    /// What is replayed and recorded.
+    pub traces: Usage,
     json: Option<JsonFile>,
 }
 
@@ -195,6 +206,7 @@ impl Settings {
         let (purpose, flags) = match cli.command {
             Some(Verb::Run(flags)) => (Purpose::Run, flags),
             Some(Verb::Capacity(flags)) => (Purpose::Capacity, flags),
+            Some(Verb::Trace(_)) => return Err(SettingsError::NoRun),
             None => (Purpose::Capacity, cli.flags),
         };
         let model = UserModel::find(&flags.model)?;
@@ -202,7 +214,8 @@ impl Settings {
         if shards > host.cores {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
-        if purpose == Purpose::Capacity && flags.schedule.shape.course != Course::Steady {
+        let words = flags.schedule.words();
+        if purpose == Purpose::Capacity && words.shape.course != Course::Steady {
             return Err(SettingsError::Schedule);
         }
         if let Some(pid) = flags.pid.filter(|&pid| ProcessUse::of(pid).is_none()) {
@@ -218,15 +231,20 @@ impl Settings {
             slow_share: flags.slow,
             stop_share: flags.stop,
             drop_share_per_min: flags.drop,
-            storm: flags.schedule.storm,
+            storm: words.storm,
         };
-        check_size(&traits, presence, shards, &host)?;
-        let own_rate = model.publications_per_s(traits.users) * flags.speedup;
+        let traces = traces(&flags, purpose, &traits, presence, &model)?;
+        check_size(&weighed(&traits, &traces), presence, shards, &host)?;
+        let own_rate = traces.replay.as_ref().map(Replay::rate_per_s);
+        let own_rate = own_rate.unwrap_or_else(|| model.publications_per_s(traits.users) * flags.speedup);
         let (duration, slo) = match purpose {
             Purpose::Run => (Duration::from_secs(10), None),
             Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
         };
-        let duration = flags.duration.unwrap_or(duration);
+        let duration = match traces.duration(WARM_UP_MAX) {
+            Some(whole) => flags.duration.map_or(whole, |wanted| wanted.min(whole)),
+            None => flags.duration.unwrap_or(duration),
+        };
         check_troubles(&troubles, &traits, flags.target, duration)?;
         let json = flags.json.as_deref().map(JsonFile::open).transpose()?;
         Ok(Self {
@@ -234,7 +252,7 @@ impl Settings {
             shards,
             target: flags.target,
             runtime: flags.runtime,
-            shape: flags.schedule.shape,
+            shape: words.shape,
             troubles,
             vary: flags.vary,
             rate_per_s: flags.rate.unwrap_or(own_rate),
@@ -246,6 +264,7 @@ impl Settings {
             pid: flags.pid.or_else(|| i32::try_from(std::process::id()).ok()),
             command,
             followed_max: FOLLOWED_MAX,
+            traces,
             json,
             mix: mix(presence, &model, &traits),
             presence,
@@ -269,6 +288,7 @@ impl Settings {
             host: self.host.clone(),
             command: self.command.clone(),
             json: None,
+            traces: Usage::default(),
             ..*self
         }
     }
@@ -316,6 +336,27 @@ impl JsonFile {
         self.file.write_all(text.as_bytes())?;
         self.file.write_all(b"\n")
     }
+}
+
+fn traces(
+    flags: &Flags,
+    purpose: Purpose,
+    traits: &Traits,
+    presence: Presence,
+    model: &UserModel,
+) -> Result<Usage, SettingsError> {
+    let categories = model.categories.value.len();
+    Ok(Usage::resolve(flags, &Stage { purpose, traits, presence, model: &model.name, categories })?)
+}
+
+/// The population with documents of the size that will lie there in the end: those of a trace, if they are larger.
+fn weighed(traits: &Traits, traces: &Usage) -> Traits {
+    let shown = traces.replay.as_ref().map(|replay| replay.trace().summary().shown());
+    let mean = shown.map_or(0.0, |shown| shown.bytes as f64 / shown.events.max(1) as f64);
+    if mean <= traits.document.mean() {
+        return traits.clone();
+    }
+    Traits { document: Spread::Constant { value: mean }, ..traits.clone() }
 }
 
 fn traits(flags: &Flags, model: &UserModel) -> Traits {

@@ -7,6 +7,7 @@ use crate::plan::PointResult;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
 use crate::settings::{Purpose, Settings};
+use crate::trace::recording::Recorded;
 
 /// The share of the planned publications that has to be sent.
 const SENT_MIN: f64 = 0.99;
@@ -71,6 +72,9 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
     if findings.cut {
         reasons.push("cut short: the figures are of what was measured until then".to_owned());
     }
+    if let Some(Err(error)) = &findings.recorded {
+        reasons.push(format!("the run was not recorded: {error}"));
+    }
     let checked = &findings.checked;
     if checked.lost != 0 {
         reasons.push(format!("{} subscriptions have not seen the newest state", checked.lost));
@@ -114,8 +118,16 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
 
 /// What went well enough and should be known all the same.
 #[must_use]
-pub fn warnings(findings: &Findings) -> Vec<String> {
+pub fn warnings(findings: &Findings, settings: &Settings) -> Vec<String> {
     let mut warnings = Vec::new();
+    if settings.traces.is_at_once() {
+        let what = "replayed at --speed max: each publication was due when it was sent, so latency from plan is latency from \
+                    send, and no rate was kept";
+        warnings.push(what.to_owned());
+    }
+    if let Some(Ok(Recorded { waits: waits @ 1.., .. })) = findings.recorded {
+        warnings.push(format!("publishers waited {waits} times for the recording, which shows in their lag"));
+    }
     let Some(point) = &findings.point else { return warnings };
     let incomplete = point.traffic.answers.incomplete;
     if incomplete != 0 {

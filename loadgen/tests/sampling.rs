@@ -18,6 +18,7 @@ use fanfare_loadgen::sample::{ONE_IN, Sample};
 use fanfare_loadgen::schedule::Mix;
 use fanfare_loadgen::settings::Settings;
 use fanfare_loadgen::targets::{self, Sizes};
+use fanfare_loadgen::trace::usage::Reels;
 use fanfare_tuning::users::Spread;
 
 /// A run of this line that can follow so many subscriptions.
@@ -123,6 +124,7 @@ fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
         sample,
         troubles: None,
         subscriptions: totals.subscriptions,
+        reels: Reels::default(),
         cut: Arc::new(AtomicBool::new(false)),
     });
     let target = targets::start_embedded(seats, &sizes).unwrap();

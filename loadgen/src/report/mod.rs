@@ -28,6 +28,8 @@ use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
 use crate::slo::Slo;
+use crate::trace::TraceError;
+use crate::trace::recording::Recorded;
 use crate::traffic::Traffic;
 use crate::verdict::{self, LimitedBy, Shares};
 
@@ -65,6 +67,8 @@ pub struct Findings {
     pub runtime: String,
     /// Why.
     pub runtime_why: String,
+    /// What was recorded as a trace, if anything was to be.
+    pub recorded: Option<Result<Recorded, TraceError>>,
     /// Presentities with at least one watcher.
     pub presentities_watched: u64,
     /// Whether it was cut short.
@@ -107,7 +111,7 @@ impl Report {
             schema: 1,
             verdict: if reasons.is_empty() { PASS } else { FAIL }.to_owned(),
             reasons,
-            warnings: verdict::warnings(&findings),
+            warnings: verdict::warnings(&findings, settings),
             cut_short: findings.cut,
             limited_by: limit.as_ref().map(|limit| limit.what.clone()),
             limited_by_evidence: limit.map(|limit| limit.evidence),
@@ -220,7 +224,11 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         subscriptions: findings.sign_in.subscriptions,
         shards: settings.shards,
         seed: settings.traits.seed,
-        duration_s: settings.duration.as_secs_f64(),
+        duration_s: if settings.traces.is_at_once() {
+            findings.point.as_ref().map_or(0.0, |point| point.measured_s)
+        } else {
+            settings.duration.as_secs_f64()
+        },
         rate_per_s: round(settings.rate_per_s, 3),
         slo: settings.slo.as_ref().map(ToString::to_string),
         slo_us: settings.slo.as_ref().and_then(Slo::last_p99).map(|below| below.as_micros() as u64),

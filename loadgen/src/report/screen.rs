@@ -125,6 +125,8 @@ fn phases(page: &mut String, report: &Report) -> std::fmt::Result {
             write!(says, "{} taken for those who will sign in, so that they do not wait for it", self::bytes(taken))?;
         } else if let Some(documents) = figure("documents") {
             write!(says, "{} documents published", count(documents))?;
+        } else if let (Some(events), Some(size)) = (figure("events"), figure("bytes")) {
+            write!(says, "{} events written as a trace of {}", count(events), self::bytes(size))?;
         } else if let Some(note) = figure("note_ns") {
             write!(says, "{note:.0} ns a note, {:.0} ns a reading of the clock", figure("reading_ns").unwrap_or(0.0))?;
         }

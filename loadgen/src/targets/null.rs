@@ -207,6 +207,7 @@ impl Teller {
         let now_us = self.seat.common.clock.now().as_micros();
         let (marks, told) = (self.marks(), self.recorder.tally().told);
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
+        self.seat.show_progress(now_us);
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
         let server = &mut self.server;
         let shards = common.shards;
@@ -214,7 +215,10 @@ impl Teller {
             if let Some(server) = server {
                 server.serve(common.clock);
             }
-            tell(recorder, common, crowd.of(outgoing.user as usize / shards), outgoing, false);
+            // Of what is not shown nobody is told: an engine would see to that.
+            if matches!(outgoing.what, What::Publish(_)) {
+                tell(recorder, common, crowd.of(outgoing.user as usize / shards), outgoing, false);
+            }
             Sent::Accepted
         });
         match going {

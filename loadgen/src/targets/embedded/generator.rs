@@ -164,6 +164,8 @@ impl Generator {
                 }
             }
             Task::Point(point) => {
+                // A point may be planned to take longer than silence is borne.
+                self.seat.show_progress(now_us);
                 let requests = &mut self.requests;
                 let told = &self.recorder.tally().told;
                 match point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing)) {
