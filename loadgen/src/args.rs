@@ -19,6 +19,7 @@ const EXAMPLES: &str = "\
 Examples:
   loadgen                                   how much of a Lync pool's presence this machine carries, in under 2 minutes
   loadgen --json result.json                the same, and for machines too
+  loadgen report old.json new.json          a page with plots of both, one over the other; works from a file
   loadgen run --duration 30s                one pool at its own rate (about 89 publications a second)
   loadgen run --speedup 100 --slo 5ms       a hundred times that; FAIL if the 99th percentile of `last` is over 5 ms
   loadgen run --model plain --users 1000000 --shards 1 --document 32
@@ -33,7 +34,9 @@ Examples:
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
 
 Latency of a publication is counted from the moment it was planned, for each watcher, to the moment the watcher was
-told it or anything newer. `first`, `median` and `last` are over all watchers of that publication.
+told it or anything newer. `first`, `median` and `last` are over all watchers of that publication. The same is told from the
+moment it was sent: what a publication waited because the generator or a stalled target kept it from being sent counts
+from plan and not from send. Tools that count from send leave it out (coordinated omission); believe the one from plan.
 
 With lync-2013 presence is composed of what endpoints publish, and containers say who sees what: colleagues everything,
 federated users and those of public clouds a number and the contact card. Publications of endpoints that are not shown
@@ -74,6 +77,25 @@ pub enum Verb {
     /// Traces of what users did: look at them, make them, change them
     #[command(subcommand, after_help = trace::cli::EXAMPLES, after_long_help = trace::cli::EXAMPLES)]
     Trace(TraceVerb),
+    /// Make a page with plots from saved results (`--json`), several of them laid one over the other
+    Report(ReportFlags),
+    /// Print the JSON Schema of `--json`
+    Schema,
+}
+
+/// What `--html` is given to have no page.
+pub const NO_PAGE: &str = "none";
+
+/// Which results are to be shown, and where.
+#[derive(Args, Clone, Debug)]
+pub struct ReportFlags {
+    /// Results that were written with `--json`
+    #[arg(value_name = "FILE", required = true, num_args = 1..=crate::report::page::SUBJECTS_MAX)]
+    pub files: Vec<PathBuf>,
+
+    /// Where the page goes
+    #[arg(long, value_name = "FILE", default_value = "fanfare-report.html")]
+    pub out: PathBuf,
 }
 
 /// How a run is to be.
@@ -169,6 +191,26 @@ pub struct Flags {
     /// Write the report as JSON, too
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
+
+    /// Write the report as a page with plots, too; `none` for none [default: none for `run`, fanfare-report.html for `capacity`]
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+
+    /// Write an interval log of HdrHistogram, with the tags first, median and last; microseconds from plan
+    #[arg(long, value_name = "FILE")]
+    pub hlog: Option<PathBuf>,
+
+    /// Write the percentile distribution of the last watcher as HdrHistogram's plotter reads it; microseconds from plan
+    #[arg(long, value_name = "FILE")]
+    pub hgrm: Option<PathBuf>,
+
+    /// Write quantiles and series as a table, a figure a row
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+
+    /// Write the figures as metrics, for Prometheus' text file collectors
+    #[arg(long, value_name = "FILE")]
+    pub prometheus: Option<PathBuf>,
 
     /// The process whose CPU and memory are reported beside, such as a server's [default: this one]
     #[arg(long)]

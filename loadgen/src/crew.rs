@@ -12,6 +12,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::host::ThreadTimes;
+use crate::live::{Glimpse, Window};
 use crate::point::{PointAnswer, PointOrder};
 use crate::population::Population;
 use crate::presence;
@@ -235,6 +236,7 @@ struct Line {
     number: AtomicU64,
     order: Mutex<Option<Order>>,
     progress: AtomicU64,
+    window: Window,
 }
 
 /// What a [`Common`] is made from.
@@ -296,6 +298,18 @@ impl Common {
     pub fn watchers(&self, user: u32, wide: bool) -> u32 {
         let outside = self.outside.get(user as usize).filter(|_| wide);
         self.inside[user as usize].load(Ordering::Relaxed) + outside.map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// Where a generator shows how its point goes.
+    #[must_use]
+    pub fn window(&self, shard: usize) -> &Window {
+        &self.lines[shard].window
+    }
+
+    /// How the point goes, all generators together.
+    #[must_use]
+    pub fn glimpse(&self) -> Glimpse {
+        self.lines.iter().map(|line| line.window.look()).fold(Glimpse::default(), Glimpse::and)
     }
 
     /// Whether the run is to end early.

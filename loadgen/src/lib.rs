@@ -13,6 +13,7 @@
 //! | [`schedule`] | when publications are due |
 //! | [`arrivals`] | where a publisher's arrivals come from |
 //! | [`trace`] | what users did, in a file: recorded, replayed, made from CSV |
+//! | [`series`] | the measured time in intervals |
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
 //! | [`payload`] | what documents say, and whether they are true |
@@ -26,7 +27,8 @@
 //! | [`crew`] | orders and answers between the main thread and the generators |
 //! | [`targets`] | the engine in this process, and the null target |
 //! | [`report`] | what a person reads, and what a machine reads |
-//! | [`host`], [`progress`], [`duration`] | the machine, the bars, times as a person writes them |
+//! | [`outputs`] | the files that a run leaves |
+//! | [`host`], [`progress`], [`live`], [`duration`] | the machine, the bars, what stands beside them, times as a person writes them |
 //!
 //! Cores: one generator for each shard, on the shard's own core; the main thread waits.
 
@@ -39,7 +41,9 @@ pub mod capacity;
 pub mod crew;
 pub mod duration;
 pub mod host;
+pub mod live;
 pub mod memory;
+pub mod outputs;
 pub mod payload;
 pub mod plan;
 pub mod point;
@@ -52,6 +56,7 @@ pub mod report;
 pub mod rig;
 pub mod sample;
 pub mod schedule;
+pub mod series;
 pub mod settings;
 pub mod sign_in;
 pub mod slo;

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use fanfare_loadgen::args::{Cli, Vary, Verb};
+use fanfare_loadgen::args::{Cli, ReportFlags, Vary, Verb};
 use fanfare_loadgen::capacity;
 use fanfare_loadgen::host::Host;
+use fanfare_loadgen::outputs::Output;
 use fanfare_loadgen::plan;
-use fanfare_loadgen::report::{Report, json, screen};
+use fanfare_loadgen::report::page::{self, Subject};
+use fanfare_loadgen::report::saved::Saved;
+use fanfare_loadgen::report::{Report, schema_text, screen};
 use fanfare_loadgen::settings::{Purpose, Settings};
 use fanfare_loadgen::trace;
+use fanfare_loadgen::trace::cli::TraceVerb;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -21,14 +25,14 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     // Clap ends the program with 2 when the arguments are wrong, and with 0 after `--help`.
     let cli = Cli::parse();
-    if let Some(Verb::Trace(verb)) = cli.command {
-        return match trace::cli::run(verb) {
-            Ok(says) => {
-                print!("{says}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => complain(&error, if error.is_usage() { USAGE } else { FAIL }),
-        };
+    match &cli.command {
+        Some(Verb::Report(flags)) => return show(flags),
+        Some(Verb::Schema) => {
+            print!("{}", schema_text());
+            return ExitCode::SUCCESS;
+        }
+        Some(Verb::Trace(verb)) => return trace_verb(verb.clone()),
+        _ => {}
     }
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     let settings = match Settings::resolve(cli, Host::look(), command) {
@@ -53,11 +57,52 @@ fn main() -> ExitCode {
         Err(error) => return complain(&error, FAIL),
     };
     let report = Report::new(&settings, findings);
+    // First what people wait for: a disk that is full by now keeps nobody from reading it.
     print!("{}", screen::render(&report));
-    if let Err(error) = settings.write_json(&json::render(&report)) {
-        return complain(&error, FAIL);
+    let (page, failed) = settings.outputs.write(&report);
+    if let Some(page) = page {
+        println!("\nReport       {}", page.display());
     }
-    if report.passed() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) }
+    for error in &failed {
+        complain(error, FAIL);
+    }
+    if report.passed() && failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) }
+}
+
+/// `loadgen trace`: what it says, or what was wrong.
+fn trace_verb(verb: TraceVerb) -> ExitCode {
+    match trace::cli::run(verb) {
+        Ok(says) => {
+            print!("{says}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, if error.is_usage() { USAGE } else { FAIL }),
+    }
+}
+
+/// `loadgen report`: a page from saved results.
+fn show(flags: &ReportFlags) -> ExitCode {
+    let read: Result<Vec<_>, _> = flags.files.iter().map(|file| Saved::read(file)).collect();
+    let saved = match read {
+        Ok(saved) => saved,
+        Err(error) => return complain(&error, USAGE),
+    };
+    let mut output = match Output::open("--out", &flags.out) {
+        Ok(output) => output,
+        Err(error) => return complain(&error, USAGE),
+    };
+    let subjects: Vec<_> = saved.iter().map(|Saved { name, report }| Subject { name, report }).collect();
+    let page = match page::render(&subjects) {
+        Ok(page) => page,
+        Err(error) => return complain(&error, FAIL),
+    };
+    match output.write(page.as_bytes()) {
+        Ok(()) => {
+            println!("{}", std::path::absolute(&flags.out).unwrap_or_else(|_| flags.out.clone()).display());
+            ExitCode::SUCCESS
+        }
+        Err(error) => complain(&error, FAIL),
+    }
 }
 
 fn complain(error: &dyn std::error::Error, code: u8) -> ExitCode {

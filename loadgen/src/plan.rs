@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use fanfare_tuning::users::Presence;
 use thiserror::Error;
@@ -19,10 +19,11 @@ use crate::population::{Population, Totals};
 use crate::progress::Progress;
 use crate::publisher::Issued;
 use crate::recorder::calibrate::RecorderCost;
-use crate::recorder::{Faults, Latency, Quantiles, Times};
+use crate::recorder::{Faults, Latencies, Quantiles, Times};
 use crate::report::{Findings, Phase};
 use crate::sample::Sample;
 use crate::schedule::Drawing;
+use crate::series::Counts;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
 use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
@@ -72,8 +73,10 @@ pub struct PointResult {
     pub measured_s: f64,
     /// The publishers' counts.
     pub issued: Issued,
-    /// First, median and last watcher.
+    /// First, median and last watcher, from the plan.
     pub latency: [Quantiles; 3],
+    /// The whole distributions.
+    pub distributions: Box<Distributions>,
     /// How late publications were sent.
     pub lag: Quantiles,
     /// Elapsed between two polls when nothing had happened.
@@ -114,6 +117,23 @@ pub struct PointResult {
     pub troubled: TroubleCounts,
     /// Whether the schedule was cut short.
     pub cut: bool,
+}
+
+/// The distributions of a point, all shards together.
+#[derive(Clone, Debug, Default)]
+pub struct Distributions {
+    /// First, median and last watcher.
+    pub latencies: Latencies,
+    /// How late publications were sent.
+    pub lag: Times,
+    /// Elapsed between two polls when nothing had happened.
+    pub shard_gap: Times,
+    /// Elapsed between two polls in any case.
+    pub generator_gap: Times,
+    /// What was planned, sent and told, interval by interval.
+    pub counts: Counts,
+    /// When the measured time began, since the Unix epoch.
+    pub began: Duration,
 }
 
 impl PointResult {
@@ -383,11 +403,18 @@ impl<'a> Session<'a> {
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
         self.progress.begin(&label, if is_at_once { 0 } else { (warm_up + measure).as_millis() as u64 }, "ms");
-        let progress = &mut self.progress;
-        self.crew.ask("measure", |_| Order::Point(order), |_| progress.show(begin.elapsed().as_millis() as u64))?;
+        let (progress, common) = (&mut self.progress, self.crew.common());
+        let show = |_| {
+            progress.glimpse(common.glimpse());
+            progress.show(begin.elapsed().as_millis() as u64);
+        };
+        self.crew.ask("measure", |_| Order::Point(order), show)?;
         let answers = self.crew.ask("sum up", |_| Order::SumUp, |_| {})?;
         let loops = self.target.loop_times().since(&before);
         let mut result = merge(rate_per_s, &order, answers, loops);
+        let since_us = clock.now().as_micros().saturating_sub(measure_from_us);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        result.distributions.began = now.saturating_sub(Duration::from_micros(since_us));
         let process = self.settings.pid.and_then(ProcessUse::of);
         result.suspended = host::suspended().saturating_sub(suspended_before);
         result.process = process.map(|now| process_before.map_or(now, |before| now.since(&before)));
@@ -499,19 +526,26 @@ pub fn seed_of_point(seed: u64, point: u64) -> u64 {
     seed ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
+impl Distributions {
+    /// Adds a shard's.
+    fn add(&mut self, part: &PointAnswer) {
+        self.latencies.merge(&part.latencies);
+        self.lag.merge(&part.lag);
+        self.shard_gap.merge(&part.shard_gap);
+        self.generator_gap.merge(&part.generator_gap);
+        self.counts.add(&part.counts);
+    }
+}
+
 fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopTimes) -> PointResult {
     let parts: Vec<PointAnswer> = answers
         .into_iter()
         .filter_map(|answer| if let Answer::Point(part) = answer { Some(*part) } else { None })
         .collect();
-    let (mut latency, mut issued, mut faults) = (Latency::default(), Issued::default(), Faults::default());
+    let (mut distributions, mut issued, mut faults) = (Distributions::default(), Issued::default(), Faults::default());
     let (mut traffic, mut troubled) = (Traffic::default(), TroubleCounts::default());
-    let (mut lag, mut shard_gap, mut generator_gap) = (Times::new(), Times::new(), Times::new());
     for part in &parts {
-        latency.merge(&part.latency);
-        lag.merge(&part.lag);
-        shard_gap.merge(&part.shard_gap);
-        generator_gap.merge(&part.generator_gap);
+        distributions.add(part);
         faults.add(&part.tally.faults);
         troubled.add(&part.troubled);
         traffic.add(&part.traffic);
@@ -529,6 +563,7 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
     let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(over_us, u64::min);
     let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.drawing.measure_from_us).max(1);
     let sum = |of: fn(&PointAnswer) -> u64| parts.iter().map(of).sum::<u64>();
+    let latency = &distributions.latencies.from_plan;
     let notified = |part: &PointAnswer| part.window_delivered as f64 * 1e6 / part.window_us.max(1) as f64;
     PointResult {
         rate_per_s,
@@ -537,9 +572,10 @@ fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopT
         measured_s: end_us.saturating_sub(order.drawing.measure_from_us) as f64 / 1e6,
         issued,
         latency: [latency.first.quantiles(), latency.median.quantiles(), latency.last.quantiles()],
-        lag: lag.quantiles(),
-        shard_gap: shard_gap.quantiles(),
-        generator_gap: generator_gap.quantiles(),
+        lag: distributions.lag.quantiles(),
+        shard_gap: distributions.shard_gap.quantiles(),
+        generator_gap: distributions.generator_gap.quantiles(),
+        distributions: Box::new(distributions),
         delivered: sum(|part| part.delivered),
         skipped: sum(|part| part.skipped),
         notes: sum(|part| part.tally.notes),

@@ -10,9 +10,11 @@ use std::sync::Arc;
 
 use crate::crew::Common;
 use crate::host::ThreadTimes;
+use crate::live::{EVERY_US, Glimpse};
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
-use crate::recorder::{Latency, Recorder, Tally, Times};
+use crate::recorder::{Latencies, Recorder, Tally, Times};
 use crate::schedule::Drawing;
+use crate::series::{Counts, Intervals, Turns};
 use crate::traffic::{Answers, Told, Traffic};
 use crate::trouble::TroubleCounts;
 
@@ -43,7 +45,9 @@ pub struct PointAnswer {
     /// The publisher's counts.
     pub issued: Issued,
     /// The latencies that were joined on this shard.
-    pub latency: Latency,
+    pub latencies: Latencies,
+    /// What was planned, sent and told, interval by interval.
+    pub counts: Counts,
     /// How late publications were sent.
     pub lag: Times,
     /// Elapsed between two polls when nothing had happened.
@@ -92,6 +96,9 @@ pub struct Point {
     measured_to: Option<(u64, Marks, Told)>,
     cut_at_us: Option<u64>,
     generator_ns: u64,
+    turns: Turns,
+    shown_us: u64,
+    marks_before: Option<Marks>,
 }
 
 /// What [`Point::go_on`] came to.
@@ -111,7 +118,8 @@ impl Point {
     pub fn begin(order: PointOrder, publisher: &mut Publisher, recorder: &mut Recorder, common: &Arc<Common>) -> Self {
         let shard = publisher.residents().shard;
         publisher.begin(&order.drawing);
-        recorder.take_latency();
+        let intervals = Intervals::over(order.drawing.measure_from_us, order.drawing.end_us);
+        recorder.begin_latencies(intervals);
         Self {
             order,
             common: Arc::clone(common),
@@ -124,6 +132,9 @@ impl Point {
             measured_to: None,
             cut_at_us: None,
             generator_ns: 0,
+            turns: Turns::over(intervals),
+            shown_us: 0,
+            marks_before: None,
         }
     }
 
@@ -147,6 +158,7 @@ impl Point {
         if self.measured_from.is_none() && now_us >= self.order.drawing.measure_from_us {
             self.measured_from = Some((now_us, marks, *told));
         }
+        self.turns.look(now_us, marks);
         self.cut_if_needed(publisher, now_us);
         let target_before_ns = publisher.issued().target_ns;
         if publisher.publish_due(send) {
@@ -170,6 +182,22 @@ impl Point {
             return Going::Waiting(now_us + 500);
         }
         Going::Over
+    }
+
+    /// Shows how it goes, a few times a second.
+    #[inline]
+    pub fn show(&mut self, publisher: &Publisher, recorder: &Recorder, marks: Marks, now_us: u64) {
+        if now_us >= self.shown_us + EVERY_US {
+            self.shown_us = now_us;
+            let before = *self.marks_before.get_or_insert(marks);
+            self.common.window(self.shard).show(&Glimpse {
+                sent: publisher.issued().sent,
+                delivered: marks.delivered - before.delivered,
+                skipped: marks.skipped - before.skipped,
+                lag_us: publisher.next_due_us().map_or(0, |due_us| now_us.saturating_sub(due_us)),
+                last_p99_us: recorder.last_p99_us(),
+            });
+        }
     }
 
     fn unfinished(&self, publisher: &Publisher) -> u64 {
@@ -205,9 +233,12 @@ impl Point {
         // A point that was hopeless during its warm-up has ended before it was measured.
         let (from_us, from, told_from) = self.measured_from.unwrap_or((to_us, to, told_to));
         let before = &self.tally_before;
+        let mut counts = self.turns.counts().clone();
+        counts.add(publisher.counts());
         PointAnswer {
             issued: *publisher.issued(),
-            latency: recorder.take_latency(),
+            latencies: recorder.take_latencies(),
+            counts,
             lag: publisher.lag().clone(),
             shard_gap: Times::default(),
             generator_gap: Times::default(),

@@ -6,8 +6,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::live::Glimpse;
+
 /// A phase that is over sooner needs no bar.
 const SHOWN_AFTER: Duration = Duration::from_secs(2);
+
+/// Rates are over so much time at least: shorter ones jump.
+const RATE_OVER: Duration = Duration::from_millis(900);
 
 /// Shows how far a run is; says nothing when nobody looks.
 #[derive(Debug)]
@@ -16,6 +21,7 @@ pub struct Progress {
     begin: Instant,
     shown: bool,
     bar: ProgressBar,
+    glimpsed: Option<(Instant, Glimpse)>,
 }
 
 impl Progress {
@@ -26,18 +32,18 @@ impl Progress {
     }
 
     fn on(is_terminal: bool) -> Self {
-        Self { is_terminal, begin: Instant::now(), shown: false, bar: ProgressBar::hidden() }
+        Self { is_terminal, begin: Instant::now(), shown: false, bar: ProgressBar::hidden(), glimpsed: None }
     }
 
     /// Begins a phase of so many `unit`s; 0 if nobody knows.
     pub fn begin(&mut self, phase: &str, total: u64, unit: &str) {
         self.bar.finish_and_clear();
-        (self.begin, self.shown) = (Instant::now(), false);
+        (self.begin, self.shown, self.glimpsed) = (Instant::now(), false, None);
         self.bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::hidden());
         let template = if total == 0 {
             format!("{{spinner}} {phase:<22} {{msg}}")
         } else {
-            format!("{phase:<24} {{bar:32}} {{human_pos}} of {{human_len}} {unit}, {{elapsed}}")
+            format!("{phase:<24} {{bar:32}} {{human_pos}} of {{human_len}} {unit}, {{elapsed}}\n{{wide_msg}}")
         };
         if let Ok(style) = ProgressStyle::with_template(&template) {
             self.bar.set_style(style);
@@ -51,6 +57,15 @@ impl Progress {
             self.bar.set_draw_target(ProgressDrawTarget::stderr());
         }
         self.bar.set_position(done);
+    }
+
+    /// How a point goes, in a line under its bar.
+    pub fn glimpse(&mut self, now: Glimpse) {
+        let (since, before) = *self.glimpsed.get_or_insert((Instant::now(), now));
+        if since.elapsed() >= RATE_OVER {
+            self.bar.set_message(format!("  {}", now.since(&before, since.elapsed())));
+            self.glimpsed = Some((Instant::now(), now));
+        }
     }
 
     /// Nothing more to show.

@@ -17,6 +17,7 @@ use crate::payload::{HEADER_BYTES, Header, Press};
 use crate::population::Population;
 use crate::recorder::{Mark, NO_INDEX, Opening, PublicationLog, Times};
 use crate::schedule::{Arrival, Drawing, Residents, Schedule, What};
+use crate::series::{Counts, Intervals};
 use crate::trace::recording::Tape;
 use crate::trace::replay::NEVER_US;
 use crate::trace::{Event, Kind};
@@ -96,6 +97,7 @@ pub struct Publisher {
     tape: Option<Tape>,
     issued: Issued,
     lag: Times,
+    counts: Counts,
 }
 
 /// A schedule under way.
@@ -126,6 +128,7 @@ impl Publisher {
             tape: common.reels.tape(shard),
             issued: Issued::default(),
             lag: Times::new(),
+            counts: Counts::default(),
         }
     }
 
@@ -175,6 +178,7 @@ impl Publisher {
         let next = next_arrival(&self.common.population, &self.residents, &mut schedule, from_us);
         self.issued = Issued::default();
         self.lag.clear();
+        self.counts = Counts::over(Intervals::over(measure_from_us, end_us));
         let mut course = Course { schedule, next, from_us, measure_from_us, end_us, over_at_us: None };
         course.see_end(from_us);
         self.schedule = Some(course);
@@ -214,6 +218,12 @@ impl Publisher {
         &self.lag
     }
 
+    /// What was planned and sent, interval by interval.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// Publishes what is due. Tells whether anything was.
     pub fn publish_due(&mut self, mut send: impl FnMut(&Outgoing) -> Sent) -> bool {
         let clock = self.common.clock;
@@ -238,6 +248,7 @@ impl Publisher {
                 return round != 0;
             };
             let before_ns = clock.nanos();
+            self.common.log.sent(outgoing.index, before_ns / 1_000);
             let sent = send(outgoing);
             now_ns = clock.nanos();
             self.issued.target_ns += now_ns - before_ns;
@@ -311,6 +322,8 @@ impl Publisher {
             self.issued.published.categories[usize::from(category)].note(document.len());
             self.issued.planned += 1;
             self.issued.sent += 1;
+            self.counts.note_planned(arrival.plan_us);
+            self.counts.note_sent(sent_us);
             self.issued.timed += u64::from(index != NO_INDEX);
             self.lag.record(sent_us.saturating_sub(arrival.plan_us));
         }
@@ -333,7 +346,10 @@ impl Publisher {
         while course.next.plan_us < course.end_us {
             let is_measured = course.next.plan_us >= course.measure_from_us;
             let is_shown = matches!(course.next.what, What::Publish(_));
-            self.issued.planned += u64::from(is_measured && is_shown);
+            if is_measured && is_shown {
+                self.issued.planned += 1;
+                self.counts.note_planned(course.next.plan_us);
+            }
             course.next = course.schedule.next_arrival(course.end_us);
         }
     }

@@ -3,9 +3,6 @@
 //! Everything that can be wrong beforehand is found here, before a byte is built: shards without a CPU, a population
 //! that does not fit the memory, a report that cannot be written. The invariant: [`Settings`] that exist can be run.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
@@ -14,6 +11,7 @@ use thiserror::Error;
 use crate::args::{Cli, Flags, RuntimeName, TargetName, USERS_MAX, Vary, Verb};
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
+use crate::outputs::{OutputError, Outputs};
 use crate::plan::WARM_UP_MAX;
 use crate::population::Traits;
 use crate::sample::FOLLOWED_MAX;
@@ -109,16 +107,11 @@ pub enum SettingsError {
     #[error(transparent)]
     Traces(#[from] UsageError),
     /// A verb that is no run.
-    #[error("`loadgen trace` runs nothing")]
-    NoRun,
-    /// The report cannot be written.
-    #[error("--json {}: cannot be written: {cause}", file.display())]
-    Json {
-        /// Its path.
-        file: PathBuf,
-        /// What the operating system says.
-        cause: io::Error,
-    },
+    #[error("`loadgen {0}` runs nothing")]
+    NoRun(&'static str),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }
 
 fn group(number: u64) -> String {
@@ -188,13 +181,8 @@ pub struct Settings {
     pub followed_max: u64,
     /// What is replayed and recorded.
     pub traces: Usage,
-    json: Option<JsonFile>,
-}
-
-#[derive(Debug)]
-struct JsonFile {
-    path: PathBuf,
-    file: File,
+    /// Where the report goes.
+    pub outputs: Outputs,
 }
 
 impl Settings {
@@ -206,7 +194,9 @@ impl Settings {
         let (purpose, flags) = match cli.command {
             Some(Verb::Run(flags)) => (Purpose::Run, flags),
             Some(Verb::Capacity(flags)) => (Purpose::Capacity, flags),
-            Some(Verb::Trace(_)) => return Err(SettingsError::NoRun),
+            Some(Verb::Trace(_)) => return Err(SettingsError::NoRun("trace")),
+            Some(Verb::Report(_)) => return Err(SettingsError::NoRun("report")),
+            Some(Verb::Schema) => return Err(SettingsError::NoRun("schema")),
             None => (Purpose::Capacity, cli.flags),
         };
         let model = UserModel::find(&flags.model)?;
@@ -246,7 +236,7 @@ impl Settings {
             None => flags.duration.unwrap_or(duration),
         };
         check_troubles(&troubles, &traits, flags.target, duration)?;
-        let json = flags.json.as_deref().map(JsonFile::open).transpose()?;
+        let outputs = Outputs::open(&flags, purpose == Purpose::Capacity)?;
         Ok(Self {
             purpose,
             shards,
@@ -265,7 +255,7 @@ impl Settings {
             command,
             followed_max: FOLLOWED_MAX,
             traces,
-            json,
+            outputs,
             mix: mix(presence, &model, &traits),
             presence,
             traits,
@@ -287,7 +277,7 @@ impl Settings {
             slo: self.slo.clone(),
             host: self.host.clone(),
             command: self.command.clone(),
-            json: None,
+            outputs: Outputs::default(),
             traces: Usage::default(),
             ..*self
         }
@@ -308,33 +298,7 @@ impl Settings {
     /// These settings with what a search over users has found; the report goes where this one's was to go.
     #[must_use]
     pub fn found(self, found: Self) -> Self {
-        Self { purpose: self.purpose, json: self.json, ..found }
-    }
-
-    /// Writes the report where `--json` said, if it did.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn write_json(&mut self, text: &str) -> Result<(), SettingsError> {
-        let Some(json) = &mut self.json else { return Ok(()) };
-        json.write(text).map_err(|cause| SettingsError::Json { file: json.path.clone(), cause })
-    }
-}
-
-impl JsonFile {
-    /// Opened before the run, so that nobody waits two minutes for a report that cannot be written. What the file holds
-    /// stays until there is something better.
-    fn open(path: &Path) -> Result<Self, SettingsError> {
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = opened.map_err(|cause| SettingsError::Json { file: path.to_owned(), cause })?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.rewind()?;
-        self.file.write_all(text.as_bytes())?;
-        self.file.write_all(b"\n")
+        Self { purpose: self.purpose, outputs: self.outputs, ..found }
     }
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use fanfare::CATEGORIES;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Things of one kind.
@@ -89,7 +90,7 @@ pub struct Traffic {
 }
 
 /// One kind, as a report shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Kind {
     pub count: u64,

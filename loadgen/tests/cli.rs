@@ -129,6 +129,10 @@ fn a_small_search_tells_the_capacity() {
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();
     complete(&report);
+    // Whoever asks for nothing gets a page, and is told where.
+    let said = page.lines().find_map(|line| line.strip_prefix("Report ")).unwrap_or_else(|| panic!("{page}")).trim();
+    assert!(said.ends_with("/fanfare-report.html") && std::fs::read_to_string(said).unwrap().contains("</html>"));
+    std::fs::remove_file(said).unwrap();
     for key in ["publications_per_s", "notifications_per_s", "users_by_rate", "users_by_memory", "lync_pools"] {
         assert!(report["capacity"][key].is_number(), "{key}: {report}");
     }
@@ -140,6 +144,7 @@ fn a_small_search_tells_the_capacity() {
 fn the_null_target_runs_without_an_engine() {
     let (code, page, complaint) = output("run --users 200 --rate 200 --duration 300ms --skip-max 100% --target null");
     assert_eq!(code, PASS, "{page}{complaint}");
+    assert!(!page.contains("Report "), "nobody asked for a page: {page}");
 }
 
 #[test]

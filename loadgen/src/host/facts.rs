@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use procfs::process::Process;
 use procfs::{Current, LoadAverage};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Readings by which the clock is known.
 const READINGS: u32 = 20_000;
 
 /// Facts about the machine; nothing where the system does not say.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Facts {
     pub cpu_mhz: Option<u64>,

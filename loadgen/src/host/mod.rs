@@ -11,13 +11,14 @@ use std::time::Duration;
 use procfs::process::Process;
 use procfs::{CpuInfo, Current, CurrentSI, KernelStats, Meminfo};
 use rustix::time::{ClockId, clock_gettime};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use facts::Facts;
 pub use process::ProcessUse;
 
 /// What a report says of the machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// The processor's name.
     pub cpu: String,

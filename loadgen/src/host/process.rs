@@ -1,10 +1,11 @@
 //! What a process uses: of the CPUs, and of the memory.
 
 use procfs::process::Process;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A process, at one moment or between two.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct ProcessUse {
     pub pid: i32,

@@ -43,6 +43,7 @@ pub struct PublicationLog {
 #[repr(align(64))]
 struct Head {
     plan_us: AtomicU64,
+    sent_us: AtomicU64,
     /// The user's publication before this one.
     previous: AtomicU32,
     /// The user's wide publication before this one.
@@ -107,9 +108,14 @@ impl Mark {
     }
 }
 
-/// A publication that every watcher was told, in microseconds after the plan.
+/// A publication that every watcher was told: when it was due and when it was sent, and when they were told, in microseconds
+/// after the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Told {
+    /// When it was due.
+    pub plan_us: u64,
+    /// When it was given to the target.
+    pub sent_us: u64,
     /// The first watcher.
     pub first_us: u64,
     /// The watcher in the middle.
@@ -165,6 +171,7 @@ impl PublicationLog {
             part.told.store(0, Ordering::Relaxed);
         }
         head.plan_us.store(opening.plan_us, Ordering::Relaxed);
+        head.sent_us.store(opening.plan_us, Ordering::Relaxed);
         head.previous.store(opening.previous, Ordering::Relaxed);
         if let Some(wide) = self.newest_wide.get(opening.user as usize) {
             head.previous_wide.store(wide.load(Ordering::Relaxed), Ordering::Relaxed);
@@ -177,6 +184,14 @@ impl PublicationLog {
         // Release, for the engine's rings are not this module's to rely on alone.
         head.live.store(true, Ordering::Release);
         true
+    }
+
+    /// Notes when a publication is given to the target, which is known only just before that; what carries it to its watchers
+    /// carries this, too. Nothing for [`NO_INDEX`].
+    pub fn sent(&self, index: u32, now_us: u64) {
+        if index != NO_INDEX {
+            self.heads[self.place(index)].sent_us.store(now_us, Ordering::Relaxed);
+        }
     }
 
     /// Takes a publication back that was never sent or was refused for good.
@@ -292,6 +307,8 @@ impl PublicationLog {
             last = time;
         }
         Told {
+            plan_us: self.heads[at].plan_us.load(Ordering::Relaxed),
+            sent_us: self.heads[at].sent_us.load(Ordering::Relaxed),
             first_us: first.into(),
             median_us: median.unwrap_or(last).into(),
             last_us: last.into(),
@@ -331,6 +348,8 @@ mod tests {
         let log = PublicationLog::new(2, 4, 0);
         let index = PublicationLog::index(1, 6);
         assert!(log.open(index, &opening(5)));
+        log.sent(index, 1_008);
+        log.sent(NO_INDEX, 9_999);
         let mut steps = Vec::new();
         // Shard 0 has two watchers, shard 1 has three.
         let mut told = |here, now| log.receipt(index, here, now, |_, _| if here == 0 { 2 } else { 3 }, &mut steps);
@@ -339,7 +358,9 @@ mod tests {
         assert_eq!(told(1, 1_030), Ok(None));
         assert_eq!(told(1, 1_500), Ok(None));
         let end = told(0, 1_040).unwrap().unwrap();
-        assert_eq!(end, Told { first_us: 10, median_us: 30, last_us: 500, measured: true });
+        let expected =
+            Told { plan_us: 1_000, sent_us: 1_008, first_us: 10, median_us: 30, last_us: 500, measured: true };
+        assert_eq!(end, expected);
         assert_eq!((log.ended(1), log.ended(0)), (1, 0));
         assert_eq!(told(0, 1_050), Err(Stray));
     }

@@ -9,6 +9,7 @@
 //! note, overlap instead of adding up. Its cost is not the engine's: [`calibrate`] measures it on the same shape of data, and it is taken off.
 
 pub mod calibrate;
+mod latency;
 mod log;
 mod quantiles;
 mod reading;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use fanfare::Category;
 use fanfare::status::Availability;
+pub use latency::{Brief, Latencies, Latency, Timeline};
 pub use log::{Mark, NO_INDEX, Opening, PublicationLog, Stray, Told};
 pub use quantiles::{Quantiles, Times};
 use reading::{Reader, Reading, Wrong};
@@ -29,6 +31,7 @@ pub use tally::{Faults, Tally};
 use crate::payload::Press;
 use crate::presence::{self, Sight};
 use crate::sample::Sample;
+use crate::series::Intervals;
 
 /// One note in so many has its whole body compared, not only the header's check word.
 const BODY_CHECK_EVERY: u64 = 1_024;
@@ -59,36 +62,10 @@ pub struct Recorder {
     /// are told what is wide.
     inside: Vec<u32>,
     outside: Vec<u32>,
-    latency: Latency,
+    latencies: Latencies,
     tally: Tally,
     steps: Vec<(u32, u32)>,
     taken: Vec<Taken>,
-}
-
-/// Latency of publications, from plan to receipt.
-#[derive(Clone, Debug, Default)]
-pub struct Latency {
-    /// Until the first watcher was told.
-    pub first: Times,
-    /// Until half of them were.
-    pub median: Times,
-    /// Until the last was.
-    pub last: Times,
-}
-
-impl Latency {
-    /// Adds another core's.
-    pub fn merge(&mut self, other: &Self) {
-        self.first.merge(&other.first);
-        self.median.merge(&other.median);
-        self.last.merge(&other.last);
-    }
-
-    fn clear(&mut self) {
-        self.first.clear();
-        self.median.clear();
-        self.last.clear();
-    }
 }
 
 /// What comes with a note beside its documents.
@@ -125,7 +102,7 @@ impl Recorder {
             sample,
             seen: Seen::new(sample.is_all(), followed),
             inside: vec![0; users as usize],
-            latency: Latency::default(),
+            latencies: Latencies::default(),
             tally: Tally::default(),
             steps: Vec::new(),
             taken: Vec::with_capacity(BATCH),
@@ -179,11 +156,20 @@ impl Recorder {
         self.tally.readings += 1;
     }
 
-    /// The latencies since the last call.
-    pub fn take_latency(&mut self) -> Latency {
-        let taken = self.latency.clone();
-        self.latency.clear();
-        taken
+    /// Forgets all latencies, and divides those to come so.
+    pub fn begin_latencies(&mut self, intervals: Intervals) {
+        self.latencies = Latencies::over(intervals);
+    }
+
+    /// The 99th percentile of the last watcher so far, from the plan; 0 if there is none. Some 20 us.
+    #[must_use]
+    pub fn last_p99_us(&self) -> u64 {
+        self.latencies.from_plan.last.quantiles().p99
+    }
+
+    /// The latencies since the last call, or since they were begun.
+    pub fn take_latencies(&mut self) -> Latencies {
+        std::mem::take(&mut self.latencies)
     }
 
     /// Takes a note: what it tells of each category, of which the newest counts. What it means shows after
@@ -345,11 +331,7 @@ impl Recorder {
         let (inside, outside) = (&self.inside, &self.outside);
         let watchers = |user: u32, wide: bool| inside[user as usize] + if wide { outside[user as usize] } else { 0 };
         match self.log.receipt(index, self.here, now_us, watchers, &mut self.steps) {
-            Ok(Some(told)) if told.measured => {
-                self.latency.first.record(told.first_us);
-                self.latency.median.record(told.median_us);
-                self.latency.last.record(told.last_us);
-            }
+            Ok(Some(told)) if told.measured => self.latencies.record(&told),
             Ok(_) => {}
             Err(Stray) => self.tally.faults.stray += 1,
         }

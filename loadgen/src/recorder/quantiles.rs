@@ -1,10 +1,11 @@
 //! Distributions of times: bounded, one per core, merged at the end.
 
 use hdrhistogram::Histogram;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One minute; what takes longer is counted as a minute.
-const HIGHEST_US: u64 = 60_000_000;
+pub(super) const HIGHEST_US: u64 = 60_000_000;
 
 /// A distribution of microseconds from 1 to a minute, to three digits. 140 KB, and about 10 ns a time.
 #[derive(Clone, Debug)]
@@ -32,6 +33,12 @@ impl Times {
         self.0.reset();
     }
 
+    /// The distribution itself.
+    #[must_use]
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.0
+    }
+
     /// What a report shows of it.
     #[must_use]
     pub fn quantiles(&self) -> Quantiles {
@@ -50,7 +57,7 @@ impl Default for Times {
 }
 
 /// A distribution of microseconds in a few numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quantiles {
     /// The median.
     pub p50: u64,

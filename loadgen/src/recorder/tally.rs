@@ -1,5 +1,6 @@
 //! What a recorder counts.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::traffic::Told;
@@ -22,7 +23,7 @@ pub struct Tally {
 }
 
 /// Broken promises, by kind; reports have them under the same names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Faults {
     /// A version older than one seen before (C1).
     pub backwards: u64,

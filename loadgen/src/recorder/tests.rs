@@ -58,7 +58,7 @@ fn a_skipped_version_counts_from_its_own_plan() {
     }
     assert_eq!(rig.recorder.tally().faults, Faults::default());
     assert_eq!(rig.recorder.tally().skipped, 2);
-    let latency = rig.recorder.take_latency();
+    let latency = rig.recorder.take_latencies().from_plan;
     let (first, last) = (latency.first.quantiles(), latency.last.quantiles());
     assert_eq!((last.count, first.count), (2, 2));
     // Version 2: first 100, last 5,002. Version 3: first 1,000, last 1,002. To three digits.
@@ -193,7 +193,7 @@ fn those_outside_are_counted_for_what_is_wide_and_for_nothing_else() {
     run.told(0, Sight::Whole, false, Some(0), (Category::FIRST, &whole(5, &five)));
     assert_eq!((run.log.ended(0), run.faults()), (4, Faults::default()));
     assert_eq!((run.recorder.seen(&of(0, 7)), run.recorder.seen(&of(1, 7))), (5, 5));
-    assert_eq!(run.recorder.take_latency().last.quantiles().count, 4);
+    assert_eq!(run.recorder.take_latencies().from_plan.last.quantiles().count, 4);
     run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(5)));
     run.told(1, Sight::Number, false, Some(0), (Category::numbered(1), &note));
     run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(9)));

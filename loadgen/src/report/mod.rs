@@ -3,18 +3,25 @@
 //! Made once, at the end, on the main thread. The names of its fields are the schema of the JSON form; fields may be
 //! added to a schema, but none may change its meaning.
 
+mod distributions;
+pub mod export;
+pub mod histogram;
 pub mod json;
+pub mod page;
+pub mod saved;
 mod schema;
 pub mod screen;
 
 use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
 
 use fanfare_tuning::users::Presence;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use schema::{
-    Books, Capacity, CapacityPoint, Config, Cost, Generator, LatencyUs, Noise, Notifications, Publications, Report,
-    RigUs, Troubled,
+    Books, Capacity, CapacityPoint, Cells, Config, Cost, Curve, Curves, Generator, LatencyUs, Noise, Notifications,
+    Publications, Report, RigUs, Series, SeriesUs, Troubled, WatcherCurves,
 };
 
 use crate::args::Vary;
@@ -76,7 +83,7 @@ pub struct Findings {
 }
 
 /// One phase of a run.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Phase {
     /// What it is called.
     pub name: String,
@@ -108,7 +115,7 @@ impl Report {
         let limit = limit(settings, &findings, capacity.as_ref());
         let checked = &findings.checked;
         Self {
-            schema: 1,
+            schema: saved::SCHEMA,
             verdict: if reasons.is_empty() { PASS } else { FAIL }.to_owned(),
             reasons,
             warnings: verdict::warnings(&findings, settings),
@@ -162,6 +169,8 @@ impl Report {
                 returned: point.troubled.returned,
                 return_us: point.troubled.return_us.quantiles(),
             }),
+            latency_from_send_us: point
+                .map_or_else(LatencyUs::default, |point| LatencyUs::of(&point.distributions.latencies.from_send)),
             rig: point.map_or_else(RigUs::default, |point| RigUs {
                 shard_gap_us: point.shard_gap,
                 generator_gap_us: point.generator_gap,
@@ -194,6 +203,10 @@ impl Report {
                 ),
             },
             faults: checked.faults,
+            measured_at: point
+                .map(|point| humantime::format_rfc3339_seconds(UNIX_EPOCH + point.distributions.began).to_string()),
+            curves: point.map(|point| Curves::of(&point.distributions)),
+            series: point.map(|point| Series::of(&point.distributions)),
             phases: findings.phases,
             capacity,
         }
@@ -279,6 +292,7 @@ fn cost(findings: &Findings) -> Cost {
         elapsed_cpu_s: round(shares.elapsed_ns / 1e9, 4),
         cpu_ns_per_notification: round(shares.engine_ns / notes, 1),
         recorder_ns_per_notification: round(shares.recorder_ns / notes, 1),
+        generator_ns_per_notification: round(shares.generator_ns / notes, 1),
         ..memory
     }
 }
@@ -360,6 +374,15 @@ fn limit(settings: &Settings, findings: &Findings, capacity: Option<&Capacity>) 
     }
     let (what, evidence) = (capacity.rate_limited_by.clone()?, capacity.rate_limited_by_evidence.clone()?);
     Some(LimitedBy { what, evidence })
+}
+
+/// The JSON Schema of the report's machine form, made from the structures that write it.
+#[must_use]
+pub fn schema_text() -> String {
+    let mut schema = schemars::schema_for!(Report);
+    schema.insert("title".to_owned(), "A report of Fanfare's loadgen, schema 1".into());
+    // A schema is a JSON value and nothing else.
+    serde_json::to_string_pretty(&schema).map_or_else(|error| error.to_string(), |text| text + "\n")
 }
 
 /// Digits that mean nothing are left out.

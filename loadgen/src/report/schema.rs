@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
@@ -12,7 +13,7 @@ use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
 
 /// The report.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Report {
     pub schema: u32,
@@ -33,6 +34,8 @@ pub struct Report {
     /// Watchers that behave badly, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub troubled: Option<Troubled>,
+    #[serde(default)]
+    pub latency_from_send_us: LatencyUs,
     pub rig: RigUs,
     pub noise: Noise,
     /// The process in question, over the whole point.
@@ -43,11 +46,84 @@ pub struct Report {
     pub books: Books,
     pub faults: Faults,
     pub phases: Vec<Phase>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<Capacity>,
+    /// When the measured time began, in UTC (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curves: Option<Curves>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub series: Option<Series>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+/// Whole distributions, in microseconds: the latencies from plan and from send, and the rig's own times.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Curves {
+    pub from_plan: WatcherCurves,
+    pub from_send: WatcherCurves,
+    pub generator_lag: Curve,
+    pub generator_gap: Curve,
+    pub shard_gap: Curve,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct WatcherCurves {
+    pub first: Curve,
+    pub median: Curve,
+    pub last: Curve,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Curve {
+    /// HdrHistogram, format V2, deflated, in base64.
+    pub histogram_us: String,
+    /// The same to be read by people: quantile, and the microseconds that it does not exceed.
+    pub points_us: Vec<(f64, u64)>,
+}
+
+/// The measured time in equal intervals; every list has one entry for each. Publications planned and latencies stand in the
+/// interval in which the publication was due; what was sent, delivered and skipped in that in which it was.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Series {
+    pub interval_s: f64,
+    pub publications_planned: Vec<u64>,
+    pub publications_sent: Vec<u64>,
+    pub notifications_delivered: Vec<u64>,
+    pub notifications_skipped: Vec<u64>,
+    pub first_us: SeriesUs,
+    pub median_us: SeriesUs,
+    pub last_us: SeriesUs,
+    pub last_cells: Cells,
+}
+
+/// Quantiles and histograms of each interval; zeros where nothing was due.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct SeriesUs {
+    pub p50: Vec<u64>,
+    pub p90: Vec<u64>,
+    pub p99: Vec<u64>,
+    pub max: Vec<u64>,
+    pub count: Vec<u64>,
+    /// As in `Curve`, to two digits instead of three.
+    pub histograms_us: Vec<String>,
+}
+
+/// How many latencies of each interval lie between two edges: one list an interval, with one number less than there are
+/// edges.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Cells {
+    pub edges_us: Vec<u64>,
+    pub counts: Vec<Vec<u64>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Config {
     pub purpose: String,
@@ -78,7 +154,7 @@ pub struct Config {
     pub policy_edits_per_publication: f64,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Publications {
     pub planned: u64,
@@ -91,7 +167,7 @@ pub struct Publications {
     pub rate_per_s: f64,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Notifications {
     pub delivered: u64,
@@ -104,7 +180,7 @@ pub struct Notifications {
     pub rate_per_s: f64,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct LatencyUs {
     pub first: Quantiles,
@@ -112,7 +188,7 @@ pub struct LatencyUs {
     pub last: Quantiles,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct RigUs {
     pub shard_gap_us: Quantiles,
@@ -121,7 +197,7 @@ pub struct RigUs {
 }
 
 /// Watchers that nobody waits for.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Troubled {
     pub watchers: u64,
@@ -134,21 +210,21 @@ pub struct Troubled {
 }
 
 /// Shares of the shards' time in which others had their CPUs: in this system, and in others on the same machine.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Noise {
     pub preempted_share: f64,
     pub steal_share: f64,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Generator {
     pub busy: f64,
     pub cpu_s: f64,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Cost {
     pub engine_cpu_s: f64,
@@ -158,6 +234,8 @@ pub struct Cost {
     pub elapsed_cpu_s: f64,
     pub cpu_ns_per_notification: f64,
     pub recorder_ns_per_notification: f64,
+    #[serde(default)]
+    pub generator_ns_per_notification: f64,
     pub engine_bytes: u64,
     pub engine_gib: f64,
     pub subscribed_per_s: f64,
@@ -170,7 +248,7 @@ pub struct Cost {
 }
 
 /// The whole run's books, since the engine's start (C3).
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Books {
     pub owed_gross: u64,
@@ -186,7 +264,7 @@ pub struct Books {
     pub checked_presentities_share: f64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Capacity {
     pub publications_per_s: f64,
@@ -214,7 +292,7 @@ pub struct Capacity {
     pub points: Vec<CapacityPoint>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct CapacityPoint {
     pub rate_per_s: f64,

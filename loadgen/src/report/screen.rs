@@ -206,6 +206,11 @@ fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
     quantiles(page, "first watcher", &latency.first)?;
     quantiles(page, "median watcher", &latency.median)?;
     quantiles(page, "last watcher", &latency.last)?;
+    quantiles(page, "last watcher, from send", &report.latency_from_send_us.last)?;
+    writeln!(
+        page,
+        "  from plan counts what a publication waited because generator or target kept it from being sent; from send does not"
+    )?;
     if let Some(bad) = &report.troubled {
         writeln!(
             page,
@@ -381,7 +386,9 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-fn count(number: f64) -> String {
+/// A number as people read it: one digit after the point if it is small, thousands set apart if not.
+#[must_use]
+pub fn count(number: f64) -> String {
     if number < 100.0 { format!("{number:.1}") } else { grouped(number.round() as u64) }
 }
 
@@ -398,7 +405,8 @@ pub fn bytes(number: f64) -> String {
 }
 
 /// A time with a unit that fits.
-fn micros(number: u64) -> String {
+#[must_use]
+pub fn micros(number: u64) -> String {
     match number {
         0..1_000 => format!("{number} us"),
         1_000..100_000 => format!("{:.2} ms", number as f64 / 1e3),

@@ -208,6 +208,7 @@ impl Teller {
         let (marks, told) = (self.marks(), self.recorder.tally().told);
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
         self.seat.show_progress(now_us);
+        point.show(&self.publisher, &self.recorder, marks, now_us);
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
         let server = &mut self.server;
         let shards = common.shards;

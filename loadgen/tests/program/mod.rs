@@ -11,6 +11,8 @@ pub(crate) const USAGE: Option<i32> = Some(2);
 
 pub(crate) fn loadgen(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    // A search leaves its page where it runs.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments.split_whitespace());
     command
 }

@@ -166,6 +166,7 @@ impl Generator {
             Task::Point(point) => {
                 // A point may be planned to take longer than silence is borne.
                 self.seat.show_progress(now_us);
+                point.show(&self.publisher, &self.recorder, marks(shard), now_us);
                 let requests = &mut self.requests;
                 let told = &self.recorder.tally().told;
                 match point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing)) {

@@ -1,0 +1,44 @@
+//! The interval log of HdrHistogram (`.hlog`): a histogram for each interval of the measured time, with the tags `first`,
+//! `median` and `last`, in microseconds from plan to watcher.
+//!
+//! The log's tools merge, cut and plot these; the intervals of one tag together are the whole distribution, to two digits.
+
+use std::time::{Duration, SystemTime};
+
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
+
+use crate::report::histogram::decode;
+use crate::report::{Report, Series};
+
+/// The log. Without a series it is a header alone.
+#[must_use]
+pub fn render(report: &Report) -> Vec<u8> {
+    let mut log = Vec::new();
+    // Writing to memory cannot fail, and the histograms were checked when they were read.
+    let _ = write(&mut log, report);
+    log
+}
+
+fn write(log: &mut Vec<u8>, report: &Report) -> Result<(), Box<dyn std::error::Error>> {
+    let began = report.measured_at.as_deref().and_then(|moment| humantime::parse_rfc3339(moment).ok());
+    let began = began.unwrap_or(SystemTime::UNIX_EPOCH);
+    let mut serializer = V2DeflateSerializer::new();
+    let mut writer = IntervalLogWriterBuilder::new()
+        .add_comment("[Histogram log format version 1.3]")
+        .add_comment(&format!("[Unit: microseconds from plan to watcher; fanfare {}]", report.commit))
+        .with_start_time(began)
+        .with_base_time(began)
+        .begin_log_with(log, &mut serializer)?;
+    writer.write_comment("Tag,StartTimestamp,Interval_Length,Interval_Max,Interval_Compressed_Histogram")?;
+    let nothing = Series::default();
+    let series = report.series.as_ref().unwrap_or(&nothing);
+    let interval = Duration::from_secs_f64(series.interval_s);
+    for at in 0..series.publications_planned.len() {
+        for (tag, times) in [("first", &series.first_us), ("median", &series.median_us), ("last", &series.last_us)] {
+            let histogram = decode(&times.histograms_us[at])?;
+            writer.write_histogram(&histogram, interval * at as u32, interval, Tag::new(tag))?;
+        }
+    }
+    Ok(())
+}

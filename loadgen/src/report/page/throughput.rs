@@ -1,0 +1,66 @@
+//! Throughput against latency: what a search for capacity tried, and the knee, which is the highest rate that kept the target.
+
+use super::Subject;
+use super::axis::Axis;
+use super::chart::{Chart, ChartError, Mark, Style};
+use super::plot::{Key, Plot, Table};
+use crate::report::CapacityPoint;
+use crate::report::screen::{count, micros};
+
+const NOTE: &str = "Each shape is a rate that was tried; a ring around it says that it failed. The line joins those that passed. \
+    The knee is the highest rate that kept the target for the whole of a longer measurement: short points may pass above it.";
+
+pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError> {
+    let searched: Vec<_> = subjects
+        .iter()
+        .enumerate()
+        .filter_map(|(at, subject)| Some((at, subject, subject.report.capacity.as_ref()?)))
+        .filter(|(_, _, capacity)| !capacity.points.is_empty())
+        .collect();
+    if searched.is_empty() {
+        return Ok(None);
+    }
+    let points = || searched.iter().flat_map(|(_, _, capacity)| &capacity.points);
+    let targets: Vec<_> = searched.iter().filter_map(|(_, subject, _)| subject.report.config.slo_us).collect();
+    let highest = points().map(|point| point.sent_per_s).fold(0.0, f64::max);
+    let mut chart = Chart::new(
+        Axis::linear("publications sent a second", highest),
+        Axis::micros("p99 of the last watcher", points().map(|point| point.last_p99_us).chain(targets.iter().copied()))
+            .with_headroom(),
+    );
+    let mut table = Table::new(["", "asked for", "sent", "p99 of last", "skipped", "", "why it failed"]);
+    let mut legend = Vec::new();
+    for &(at, subject, capacity) in &searched {
+        let style = Style::of(at);
+        let mut tried: Vec<&CapacityPoint> = capacity.points.iter().filter(|point| point.last_p99_us != 0).collect();
+        tried.sort_by(|one, other| one.sent_per_s.total_cmp(&other.sent_per_s));
+        let place = |point: &&CapacityPoint| (point.sent_per_s, point.last_p99_us as f64);
+        let passed: Vec<_> = tried.iter().filter(|point| point.passed).map(place).collect();
+        let failed: Vec<_> = tried.iter().filter(|point| !point.passed).map(place).collect();
+        chart.marks.push(Mark::Line(passed.clone(), style));
+        chart.marks.push(Mark::Dots([passed, failed.clone()].concat(), style));
+        chart.marks.push(Mark::Rings(failed, style));
+        if capacity.publications_per_s > 0.0 {
+            let text = format!("knee {}/s", count(capacity.publications_per_s));
+            chart.marks.push(Mark::Upright(capacity.publications_per_s, text));
+        }
+        legend.push(Key::new(style, subject.label()));
+        let rows = tried.iter().map(|point| {
+            vec![
+                subject.label(),
+                count(point.rate_per_s),
+                count(point.sent_per_s),
+                micros(point.last_p99_us),
+                format!("{:.2} %", 100.0 * point.skipped_share),
+                if point.passed { "passed" } else { "failed" }.to_owned(),
+                point.reasons.join("; "),
+            ]
+        });
+        table.rows.extend(rows);
+    }
+    let mut targets = targets;
+    targets.sort_unstable();
+    targets.dedup();
+    chart.marks.extend(targets.iter().map(|&target| Mark::Level(target as f64, format!("target {}", micros(target)))));
+    Plot::draw("throughput", "Throughput against latency", NOTE, &chart, legend, table).map(Some)
+}
