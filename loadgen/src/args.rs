@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::compare::args::{self as compare, CompareArgs};
 use crate::duration;
+use crate::history::args::{self as history, HistoryArgs};
+use crate::manual::{self, CompletionsArgs, ManArgs};
 use crate::schedule::{ScheduleWords, ShapeError};
 use crate::slo::Slo;
 use crate::targets::double::{Behaviour, DoubleError};
@@ -32,6 +35,8 @@ Examples:
   loadgen run --schedule trace:run.trace --speed 10
                                             the same again, ten times as fast
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
+  loadgen compare commit:main commit:HEAD   is it faster? See `loadgen compare --help`
+  loadgen history results/                  how saved results went; see `loadgen history --help`
 
 Latency of a publication is counted from the moment it was planned, for each watcher, to the moment the watcher was
 told it or anything newer. `first`, `median` and `last` are over all watchers of that publication. The same is told from the
@@ -81,6 +86,18 @@ pub enum Verb {
     Report(ReportFlags),
     /// Print the JSON Schema of `--json`
     Schema,
+    /// Run two in turns, or read saved results of both, and say which is faster
+    #[command(after_long_help = compare::EXAMPLES, after_help = compare::EXAMPLES)]
+    Compare(CompareArgs),
+    /// Show how saved results went over time, and where they changed
+    #[command(after_long_help = history::EXAMPLES, after_help = history::EXAMPLES)]
+    History(HistoryArgs),
+    /// Print completions for a shell
+    #[command(after_long_help = manual::COMPLETIONS, after_help = manual::COMPLETIONS)]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write those of all verbs
+    #[command(after_long_help = manual::PAGES, after_help = manual::PAGES)]
+    Man(ManArgs),
 }
 
 /// What `--html` is given to have no page.
@@ -340,6 +357,11 @@ pub(crate) fn share(text: &str) -> Result<f64, String> {
     } else {
         Err("must be from 0 to 1, or 0% to 100%".to_owned())
     }
+}
+
+pub(crate) fn confidence(text: &str) -> Result<f64, String> {
+    let value = share(text)?;
+    if (0.5..=0.999).contains(&value) { Ok(value) } else { Err("must be from 50% to 99.9%".to_owned()) }
 }
 
 #[cfg(test)]

@@ -27,6 +27,10 @@
 //! | [`crew`] | orders and answers between the main thread and the generators |
 //! | [`targets`] | the engine in this process, and the null target |
 //! | [`report`] | what a person reads, and what a machine reads |
+//! | [`compare`] | which of two is faster |
+//! | [`history`] | how saved results went |
+//! | [`statistics`] | what figures say, and how sure that is |
+//! | [`manual`] | manual pages and shell completions |
 //! | [`outputs`] | the files that a run leaves |
 //! | [`host`], [`progress`], [`live`], [`duration`] | the machine, the bars, what stands beside them, times as a person writes them |
 //!
@@ -38,10 +42,13 @@
 pub mod args;
 pub mod arrivals;
 pub mod capacity;
+pub mod compare;
 pub mod crew;
 pub mod duration;
+pub mod history;
 pub mod host;
 pub mod live;
+pub mod manual;
 pub mod memory;
 pub mod outputs;
 pub mod payload;
@@ -60,6 +67,7 @@ pub mod series;
 pub mod settings;
 pub mod sign_in;
 pub mod slo;
+pub mod statistics;
 pub mod targets;
 pub mod trace;
 pub mod traffic;

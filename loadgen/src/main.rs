@@ -5,17 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use fanfare_loadgen::args::{Cli, ReportFlags, Vary, Verb};
-use fanfare_loadgen::capacity;
+use fanfare_loadgen::args::{Cli, Flags, ReportFlags, Vary, Verb};
+use fanfare_loadgen::compare::args::CompareArgs;
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::outputs::Output;
-use fanfare_loadgen::plan;
 use fanfare_loadgen::report::page::{self, Subject};
 use fanfare_loadgen::report::saved::Saved;
 use fanfare_loadgen::report::{Report, schema_text, screen};
 use fanfare_loadgen::settings::{Purpose, Settings};
-use fanfare_loadgen::trace;
 use fanfare_loadgen::trace::cli::TraceVerb;
+use fanfare_loadgen::{capacity, compare, history, manual, plan, trace};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -25,29 +24,30 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     // Clap ends the program with 2 when the arguments are wrong, and with 0 after `--help`.
     let cli = Cli::parse();
-    match &cli.command {
-        Some(Verb::Report(flags)) => return show(flags),
+    match cli.command {
+        Some(Verb::Run(flags)) => measure(Purpose::Run, flags),
+        Some(Verb::Capacity(flags)) => measure(Purpose::Capacity, flags),
+        None => measure(Purpose::Capacity, cli.flags),
+        Some(Verb::Compare(args)) => compare(&args),
+        Some(Verb::History(args)) => ended(history::execute(&args), USAGE),
+        Some(Verb::Completions(args)) => ended(manual::completions(&args), FAIL),
+        Some(Verb::Man(args)) => ended(manual::pages(&args), FAIL),
+        Some(Verb::Trace(verb)) => trace_verb(verb),
+        Some(Verb::Report(flags)) => show(&flags),
         Some(Verb::Schema) => {
             print!("{}", schema_text());
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-        Some(Verb::Trace(verb)) => return trace_verb(verb.clone()),
-        _ => {}
     }
+}
+
+fn measure(purpose: Purpose, flags: Flags) -> ExitCode {
     let command = std::env::args().collect::<Vec<_>>().join(" ");
-    let settings = match Settings::resolve(cli, Host::look(), command) {
+    let settings = match Settings::resolve(purpose, flags, Host::look(), command) {
         Ok(settings) => settings,
         Err(error) => return complain(&error, USAGE),
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // The first one ends the run with a report. Registered in this order, a second one ends it at once.
-        let registered = flag::register_conditional_default(signal, Arc::clone(&interrupted))
-            .and_then(|_| flag::register(signal, Arc::clone(&interrupted)));
-        if let Err(error) = registered {
-            eprintln!("loadgen: Ctrl-C will end the run without a report: {error}");
-        }
-    }
+    let interrupted = interruption();
     let done = match (settings.purpose, settings.vary) {
         (Purpose::Capacity, Vary::Users) => capacity::users::search(settings, &interrupted),
         _ => plan::run(&settings, &interrupted).map(|findings| (settings, findings)),
@@ -67,6 +67,35 @@ fn main() -> ExitCode {
         complain(error, FAIL);
     }
     if report.passed() && failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FAIL) }
+}
+
+fn compare(args: &CompareArgs) -> ExitCode {
+    match compare::execute(args, &interruption()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(FAIL),
+        Err(error) => complain(&error, if error.is_usage() { USAGE } else { FAIL }),
+    }
+}
+
+/// True from the first Ctrl-C on, which ends a run with a report; a second one ends the program at once.
+fn interruption() -> Arc<AtomicBool> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        // Registered in this order, the default action is taken when the flag is set already.
+        let registered = flag::register_conditional_default(signal, Arc::clone(&interrupted))
+            .and_then(|_| flag::register(signal, Arc::clone(&interrupted)));
+        if let Err(error) = registered {
+            eprintln!("loadgen: Ctrl-C will end the run without a report: {error}");
+        }
+    }
+    interrupted
+}
+
+fn ended<E: std::error::Error>(result: Result<(), E>, code: u8) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&error, code),
+    }
 }
 
 /// `loadgen trace`: what it says, or what was wrong.

@@ -3,12 +3,12 @@
 //! Everything that can be wrong beforehand is found here, before a byte is built: shards without a CPU, a population
 //! that does not fit the memory, a report that cannot be written. The invariant: [`Settings`] that exist can be run.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
 use thiserror::Error;
 
-use crate::args::{Cli, Flags, RuntimeName, TargetName, USERS_MAX, Vary, Verb};
+use crate::args::{Flags, RuntimeName, TargetName, USERS_MAX, Vary};
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
 use crate::outputs::{OutputError, Outputs};
@@ -106,9 +106,6 @@ pub enum SettingsError {
     /// Traces to replay or record.
     #[error(transparent)]
     Traces(#[from] UsageError),
-    /// A verb that is no run.
-    #[error("`loadgen {0}` runs nothing")]
-    NoRun(&'static str),
     /// A file cannot be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -177,6 +174,8 @@ pub struct Settings {
     pub pid: Option<i32>,
     /// The command line.
     pub command: String,
+    /// When it began: RFC 3339, UTC.
+    pub began: String,
     /// Up to so many subscriptions each is followed; above that, those of a sample of the presentities.
     pub followed_max: u64,
     /// What is replayed and recorded.
@@ -190,15 +189,7 @@ impl Settings {
     ///
     /// # Errors
     /// Whatever makes the run impossible.
-    pub fn resolve(cli: Cli, host: Host, command: String) -> Result<Self, SettingsError> {
-        let (purpose, flags) = match cli.command {
-            Some(Verb::Run(flags)) => (Purpose::Run, flags),
-            Some(Verb::Capacity(flags)) => (Purpose::Capacity, flags),
-            Some(Verb::Trace(_)) => return Err(SettingsError::NoRun("trace")),
-            Some(Verb::Report(_)) => return Err(SettingsError::NoRun("report")),
-            Some(Verb::Schema) => return Err(SettingsError::NoRun("schema")),
-            None => (Purpose::Capacity, cli.flags),
-        };
+    pub fn resolve(purpose: Purpose, flags: Flags, host: Host, command: String) -> Result<Self, SettingsError> {
         let model = UserModel::find(&flags.model)?;
         let shards = flags.shards.map_or(host.cores.min(64), usize::from);
         if shards > host.cores {
@@ -253,6 +244,7 @@ impl Settings {
             host,
             pid: flags.pid.or_else(|| i32::try_from(std::process::id()).ok()),
             command,
+            began: rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
             followed_max: FOLLOWED_MAX,
             traces,
             outputs,
@@ -277,6 +269,7 @@ impl Settings {
             slo: self.slo.clone(),
             host: self.host.clone(),
             command: self.command.clone(),
+            began: self.began.clone(),
             outputs: Outputs::default(),
             traces: Usage::default(),
             ..*self
@@ -321,6 +314,13 @@ fn weighed(traits: &Traits, traces: &Usage) -> Traits {
         return traits.clone();
     }
     Traits { document: Spread::Constant { value: mean }, ..traits.clone() }
+}
+
+/// A moment, counted from the Unix epoch, in RFC 3339 and UTC.
+#[must_use]
+pub fn rfc3339(since_epoch: Duration) -> String {
+    let moment = jiff::Timestamp::from_second(since_epoch.as_secs() as i64).unwrap_or_default();
+    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn traits(flags: &Flags, model: &UserModel) -> Traits {
@@ -412,6 +412,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+    use crate::args::{Cli, Verb};
     use crate::host::Facts;
 
     fn resolve(line: &str, memory_bytes: u64) -> Result<Settings, SettingsError> {
@@ -423,7 +424,12 @@ mod tests {
             memory_available_bytes: memory_bytes,
             facts: Facts::default(),
         };
-        Settings::resolve(Cli::try_parse_from(line.split(' ')).unwrap(), host, line.to_owned())
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let (purpose, flags) = match cli.command {
+            Some(Verb::Run(flags)) => (Purpose::Run, flags),
+            _ => (Purpose::Capacity, cli.flags),
+        };
+        Settings::resolve(purpose, flags, host, line.to_owned())
     }
 
     #[test]

@@ -278,10 +278,10 @@ fn tables_and_metrics_hold_the_figures_of_the_report() {
 #[test]
 fn what_waited_to_be_sent_counts_from_plan_and_not_from_send() {
     let path = scratch("late.json");
-    let line = "run --users 200 --contacts 20 --rate 3000000 --duration 50ms --target null --json";
+    let line = "run --users 200 --contacts 20 --rate 20000 --duration 100ms --target double:service=1ms --json";
     let mut arguments: Vec<_> = line.split(' ').collect();
     arguments.push(path.to_str().unwrap());
-    // No machine sends so many: they are sent late, and told at once.
+    // Nobody serves so many: they are sent late, and told when they are served.
     let (code, page, complaint) = loadgen(&arguments);
     assert_eq!(code, Some(1), "{page}{complaint}");
     let Saved { report, .. } = Saved::read(&path).unwrap();

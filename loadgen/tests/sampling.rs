@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use fanfare::Category;
-use fanfare_loadgen::args::{Cli, RuntimeName};
+use fanfare_loadgen::args::{Cli, RuntimeName, Verb};
 use fanfare_loadgen::crew::{Answer, Checked, Crew, CrewPlan, Order};
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::payload::{Header, Press};
@@ -16,7 +16,7 @@ use fanfare_loadgen::recorder::{Followed, NO_INDEX, Opening, PublicationLog, Rec
 use fanfare_loadgen::report::{Report, json, screen};
 use fanfare_loadgen::sample::{ONE_IN, Sample};
 use fanfare_loadgen::schedule::Mix;
-use fanfare_loadgen::settings::Settings;
+use fanfare_loadgen::settings::{Purpose, Settings};
 use fanfare_loadgen::targets::{self, Sizes};
 use fanfare_loadgen::trace::usage::Reels;
 use fanfare_tuning::users::Spread;
@@ -24,7 +24,8 @@ use fanfare_tuning::users::Spread;
 /// A run of this line that can follow so many subscriptions.
 fn run(line: &str, followed_max: u64) -> (Report, String) {
     let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
-    let mut settings = Settings::resolve(cli, Host::look(), line.to_owned()).unwrap();
+    let Some(Verb::Run(flags)) = cli.command else { panic!("a run") };
+    let mut settings = Settings::resolve(Purpose::Run, flags, Host::look(), line.to_owned()).unwrap();
     settings.followed_max = followed_max;
     let findings = plan::run(&settings, &Arc::new(AtomicBool::new(false))).unwrap();
     let report = Report::new(&settings, findings);

@@ -5,15 +5,17 @@
 
 mod distributions;
 pub mod export;
+pub mod figures;
+pub mod files;
 pub mod histogram;
 pub mod json;
+pub mod likeness;
 pub mod page;
 pub mod saved;
 mod schema;
 pub mod screen;
 
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
 
 use fanfare_tuning::users::Presence;
 use schemars::JsonSchema;
@@ -116,6 +118,7 @@ impl Report {
         let checked = &findings.checked;
         Self {
             schema: saved::SCHEMA,
+            began: settings.began.clone(),
             verdict: if reasons.is_empty() { PASS } else { FAIL }.to_owned(),
             reasons,
             warnings: verdict::warnings(&findings, settings),
@@ -203,8 +206,7 @@ impl Report {
                 ),
             },
             faults: checked.faults,
-            measured_at: point
-                .map(|point| humantime::format_rfc3339_seconds(UNIX_EPOCH + point.distributions.began).to_string()),
+            measured_at: point.map(|point| crate::settings::rfc3339(point.distributions.began)),
             curves: point.map(|point| Curves::of(&point.distributions)),
             series: point.map(|point| Series::of(&point.distributions)),
             phases: findings.phases,

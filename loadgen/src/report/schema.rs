@@ -17,6 +17,9 @@ use crate::traffic::Kind;
 #[allow(missing_docs, reason = "the fields are the documented JSON schema, word for word")]
 pub struct Report {
     pub schema: u32,
+    /// When it began: RFC 3339, UTC. Reports from before this field have none.
+    #[serde(default)]
+    pub began: String,
     pub verdict: String,
     pub reasons: Vec<String>,
     pub warnings: Vec<String>,

@@ -15,10 +15,10 @@ use super::files::{self, Output};
 use super::import::{self, How, ImportError};
 use super::summary::Count;
 use super::{BLOCK_RECORDS, Header, Summary, TraceError};
-use crate::args::{Cli, Flags, Verb};
+use crate::args::Flags;
 use crate::host::Host;
 use crate::report::screen;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{Purpose, Settings, SettingsError};
 
 /// Taught at the end of `loadgen trace --help`.
 pub const EXAMPLES: &str = "\
@@ -193,8 +193,7 @@ pub fn run(verb: TraceVerb) -> Result<String, VerbError> {
             if let Some((flag, _)) = meaningless.into_iter().find(|(_, is_said)| *is_said) {
                 return Err(VerbError::Meaningless(flag));
             }
-            let cli = Cli { command: Some(Verb::Run((*flags).clone())), flags: *flags };
-            let settings = Settings::resolve(cli, Host::look(), String::new())?;
+            let settings = Settings::resolve(Purpose::Run, *flags, Host::look(), String::new())?;
             Ok(written(&out, &draw::draw(&settings, &Output::open(&out)?)?))
         }
     }

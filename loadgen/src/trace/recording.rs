@@ -1,14 +1,15 @@
 //! What the publishers of a run did, on its way into a trace.
 //!
 //! A [`Tape`] lives on a shard's core, in its publisher: noting an event is one push into a ring of 6 MB that was taken
-//! before the run, some nanoseconds, and no call of the system. A thread of its own empties the rings every few
+//! before the run, and no call of the system. A thread of its own empties the rings every few
 //! milliseconds into files without names beside the trace, one a shard; at the end they are merged into it. The
 //! invariant: what a tape took is in the trace, in the order of the plans, or, where a trace is replayed, in the order
 //! of that trace; and nothing grows with the length of a run but those files, which end with the process, whatever ends
 //! it. A publisher that finds its ring full waits, which shows as lag; how often is told.
 //!
-//! Cost beside the push: 24 bytes an event written once while it is measured, by a thread that has no core of its own,
-//! and 16 more at the end.
+//! Cost: 24 bytes an event written once while it is measured, by a thread that has no core of its own, and 16 more at the
+//! end. Ten million events replayed at the highest speed took 0.4 s longer with it, 40 ns an event, the thread's
+//! competition for two busy cores included; at 20,000 a second that is a thousandth of a core.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};

@@ -1,8 +1,8 @@
 //! Arrivals from a trace: each shard's publisher takes its own users' events, in their order, as the trace has them.
 //!
 //! A [`Reel`] lives on a shard's core; all of them walk through the same map. The invariant: at any number of shards all
-//! events are replayed, each user's in their order. An event costs a look of some nanoseconds on every shard, whoever it
-//! belongs to, and no memory; the first look at a page costs the system's page fault.
+//! events are replayed, each user's in their order. An event costs a look on every shard, whoever it belongs to, and
+//! no memory; the first look at a page costs the system's page fault.
 
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};

@@ -21,7 +21,8 @@ pub fn render(report: &Report) -> Vec<u8> {
 }
 
 fn write(log: &mut Vec<u8>, report: &Report) -> Result<(), Box<dyn std::error::Error>> {
-    let began = report.measured_at.as_deref().and_then(|moment| humantime::parse_rfc3339(moment).ok());
+    let began =
+        report.measured_at.as_deref().and_then(|moment| moment.parse::<jiff::Timestamp>().ok().map(SystemTime::from));
     let began = began.unwrap_or(SystemTime::UNIX_EPOCH);
     let mut serializer = V2DeflateSerializer::new();
     let mut writer = IntervalLogWriterBuilder::new()
