@@ -83,8 +83,10 @@ pub enum Verb {
     #[command(subcommand, after_help = trace::cli::EXAMPLES, after_long_help = trace::cli::EXAMPLES)]
     Trace(TraceVerb),
     /// Make a page with plots from saved results (`--json`), several of them laid one over the other
+    #[command(after_long_help = REPORT_EXAMPLES, after_help = REPORT_EXAMPLES)]
     Report(ReportFlags),
     /// Print the JSON Schema of `--json`
+    #[command(after_long_help = SCHEMA_EXAMPLES, after_help = SCHEMA_EXAMPLES)]
     Schema,
     /// Run two in turns, or read saved results of both, and say which is faster
     #[command(after_long_help = compare::EXAMPLES, after_help = compare::EXAMPLES)]
@@ -99,6 +101,17 @@ pub enum Verb {
     #[command(after_long_help = manual::PAGES, after_help = manual::PAGES)]
     Man(ManArgs),
 }
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  loadgen report monday.json                        the page of one result, as fanfare-report.html
+  loadgen report old.json new.json --out both.html  both in one page, each with its own line style
+
+The page is one file without script or network; open it in any browser.";
+
+const SCHEMA_EXAMPLES: &str = "\
+Examples:
+  loadgen schema > report.schema.json               what a validator needs to check a result";
 
 /// What `--html` is given to have no page.
 pub const NO_PAGE: &str = "none";

@@ -320,7 +320,7 @@ fn what_cannot_be_compared_is_refused() {
     refused(&[&cut, &saved], &["cut.json:1:", "EOF while parsing"]);
     let mut newer = report.clone();
     newer["schema"] = json!(2);
-    refused(&[&folder.write("newer.json", &newer), &saved], &["newer.json", "schema 2"]);
+    refused(&[&folder.write("newer.json", &newer), &saved], &["newer.json", "`schema` is 2"]);
     let mut other = report.clone();
     other["config"]["shards"] = json!(64);
     let mixed = Folder::new("mixed");
