@@ -4,19 +4,20 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
+use crate::asked::Asked;
+use crate::capacity::Vary;
 use crate::compare::args::{self as compare, CompareArgs};
-use crate::duration;
 use crate::history::args::{self as history, HistoryArgs};
 use crate::manual::{self, CompletionsArgs, ManArgs};
+use crate::population::USERS_MAX;
+use crate::quantities;
 use crate::schedule::{ScheduleWords, ShapeError};
 use crate::slo::Slo;
-use crate::targets::double::{Behaviour, DoubleError};
-use crate::trace;
-use crate::trace::cli::TraceVerb;
+use crate::targets::{RuntimeName, TargetName};
 use crate::trace::replay::Speed;
-use crate::trouble;
+use crate::trace_verbs::{self, TraceVerb};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,14 +49,11 @@ federated users and those of public clouds a number and the contact card. Public
 and edits of policies come on top of the rate; the report tells the traffic by kind. With plain nothing is composed.
 
 Up to 100 million subscriptions each is followed: order, latency and the check at the end are of all of them. Above that
-they are of a 64th of the presentities, drawn from the seed, and the report says of how many; the books (owed = delivered
-+ skipped + cancelled + pending), the memory and whether each document told is true are of everybody still. A run that
+they are of a 64th of the presentities, drawn from the seed, and the report says of how many; the books (owed and not
+filtered = delivered + skipped + cancelled + pending), the memory and whether each document told is true are of everybody still. A run that
 would not fit the memory is refused before it begins, with the users that would.
 
 Exit code: 0 PASS, 1 FAIL, 2 the command line, the model or the machine does not allow the run.";
-
-/// More users than a machine holds.
-pub const USERS_MAX: u32 = 100_000_000;
 
 /// Measures how much presence an engine carries, and how fast.
 #[derive(Clone, Debug, Parser)]
@@ -80,7 +78,7 @@ pub enum Verb {
     #[command(after_long_help = EXAMPLES)]
     Capacity(Flags),
     /// Traces of what users did: look at them, make them, change them
-    #[command(subcommand, after_help = trace::cli::EXAMPLES, after_long_help = trace::cli::EXAMPLES)]
+    #[command(subcommand, after_help = trace_verbs::EXAMPLES, after_long_help = trace_verbs::EXAMPLES)]
     Trace(TraceVerb),
     /// Make a page with plots from saved results (`--json`), several of them laid one over the other
     #[command(after_long_help = REPORT_EXAMPLES, after_help = REPORT_EXAMPLES)]
@@ -131,6 +129,11 @@ pub struct ReportFlags {
 /// How a run is to be.
 #[derive(Args, Clone, Debug)]
 pub struct Flags {
+    // First: what is read of the command line is taken out of it.
+    /// What was said of all this.
+    #[command(flatten)]
+    pub asked: Asked,
+
     /// The user model: lync-2013, plain, or the path of a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "lync-2013")]
     pub model: String,
@@ -140,15 +143,15 @@ pub struct Flags {
     pub users: Option<u32>,
 
     /// Contacts of a user in the mean [default: the model's]
-    #[arg(long, value_name = "MEAN", value_parser = number::<1, 65_536>)]
+    #[arg(long, value_name = "MEAN", value_parser = quantities::number::<1, 65_536>)]
     pub contacts: Option<f64>,
 
     /// Endpoints of a user in the mean; each is a watcher [default: the model's]
-    #[arg(long, value_name = "MEAN", value_parser = number::<1, 64>)]
+    #[arg(long, value_name = "MEAN", value_parser = quantities::number::<1, 64>)]
     pub endpoints: Option<f64>,
 
     /// The share of contacts that are watched here [default: the model's baseline, 1; Microsoft's text says 0.5]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "SHARE", value_parser = quantities::share)]
     pub internal_share: Option<f64>,
 
     /// Bytes of every document, 24 at least [default: as the model spreads them]
@@ -156,31 +159,33 @@ pub struct Flags {
     pub document: Option<u32>,
 
     /// Publications a second for `run` [default: the model's own for so many users]
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    #[arg(long, value_name = "PER_SECOND", value_parser = quantities::rate)]
     pub rate: Option<f64>,
 
     /// How much faster than the model's users publish
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = rate)]
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = quantities::rate)]
     pub speedup: f64,
 
     /// How the rate changes and how arrivals scatter: poisson or constant; ramp:FROM..TO, step:COUNT or diurnal:NIGHT, in
     /// shares of the rate, which is the highest; hot:SHARE gives the most watched presentity that share of all;
-    /// sign-in-storm:SHARE/TIME and reconnect-storm:SHARE/TIME have that share of the watchers come within that time;
+    /// sign-in-storm:SHARE/TIME and reconnect-storm:SHARE/TIME have that share of the watchers come within that time,
+    /// which begins after a quarter of the measurement and has to be over at its end;
     /// or trace:FILE alone, for what users did before (see `loadgen trace --help`)
     #[arg(long, value_name = "WORD,…|trace:FILE", default_value = "poisson")]
     pub schedule: ScheduleArg,
 
     /// The share of watchers that take one note a second; nobody waits for them
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = quantities::share)]
     pub slow: f64,
 
     /// The share of watchers that read nothing until the measurement is over
-    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = quantities::share)]
     pub stop: f64,
 
     /// The share of watchers that lose their connection each minute, and come back a second later
-    #[arg(long, value_name = "SHARE/min", default_value = "0%/min", value_parser = trouble::share_per_min)]
+    #[arg(long, value_name = "SHARE/min", default_value = "0%/min", value_parser = quantities::share_per_min)]
     pub drop: f64,
+
     /// How fast a trace is replayed: a factor, or max [default: 1]
     #[arg(long, value_name = "FACTOR|max")]
     pub speed: Option<Speed>,
@@ -189,8 +194,9 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// How long to measure, such as 500ms, 30s or 5m [default: 10s, and 8s for the last point of `capacity`]
-    #[arg(long, value_parser = duration::parse)]
+    /// How long to measure, such as 500ms, 30s or 5m [default: 10s, 8s for the long points of `capacity`, and all of a
+    /// trace, of which less can be replayed and not more]
+    #[arg(long, value_parser = quantities::time)]
     pub duration: Option<Duration>,
 
     /// Shards, each on a core of its own [default: one for each CPU]
@@ -215,7 +221,7 @@ pub struct Flags {
     pub vary: Vary,
 
     /// The most that may be skipped, as a share of what is told
-    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = share)]
+    #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = quantities::share)]
     pub skip_max: f64,
 
     /// Write the report as JSON, too
@@ -288,95 +294,6 @@ impl FromStr for ScheduleArg {
     }
 }
 
-/// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum TargetName {
-    /// The engine, inside this process.
-    Embedded,
-    /// No engine: a plain loop, which shows what the rig itself costs.
-    Null,
-    /// The null target, with faults and limits that are known beforehand.
-    Double(Behaviour),
-}
-
-impl FromStr for TargetName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once(':') {
-            None if text == "embedded" => Ok(Self::Embedded),
-            None if text == "null" => Ok(Self::Null),
-            Some(("double", behaviour)) => {
-                behaviour.parse().map(Self::Double).map_err(|error: DoubleError| error.to_string())
-            }
-            _ => Err("must be embedded, null or double:PART,…, such as double:service=20us".to_owned()),
-        }
-    }
-}
-
-impl TargetName {
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Embedded => "embedded",
-            Self::Null => "null",
-            Self::Double(_) => "double",
-        }
-    }
-}
-
-/// What a search can vary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Vary {
-    /// Publications a second, of the users there are
-    Rate,
-    /// Users, each of whom publishes at the model's rate; each population is built, signed in, measured and checked
-    Users,
-}
-
-/// What can turn the shards.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum RuntimeName {
-    /// What the engine takes by itself; the report says which, and why
-    Auto,
-    /// Plain pinned threads, waiting by epoll
-    Thread,
-    /// Pinned glommio executors, waiting by io_uring
-    Glommio,
-    /// The loop of a host that embeds the shard: here a pinned thread that has nothing else to do
-    Host,
-}
-
-fn number<const MIN: u32, const MAX: u32>(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (f64::from(MIN)..=f64::from(MAX)).contains(&value) {
-        Ok(value)
-    } else {
-        Err(format!("must be from {MIN} to {MAX}"))
-    }
-}
-
-fn rate(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if (0.001..=1e8).contains(&value) { Ok(value) } else { Err("must be from 0.001 to 100 million".to_owned()) }
-}
-
-pub(crate) fn share(text: &str) -> Result<f64, String> {
-    let (digits, of) = text.strip_suffix('%').map_or((text, 1.0), |digits| (digits, 100.0));
-    let value: f64 = digits.trim().parse().map_err(|_| "not a share, such as 0.01 or 1%".to_owned())?;
-    if (0.0..=1.0).contains(&(value / of)) {
-        Ok(value / of)
-    } else {
-        Err("must be from 0 to 1, or 0% to 100%".to_owned())
-    }
-}
-
-pub(crate) fn confidence(text: &str) -> Result<f64, String> {
-    let value = share(text)?;
-    if (0.5..=0.999).contains(&value) { Ok(value) } else { Err("must be from 50% to 99.9%".to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -396,13 +313,5 @@ mod tests {
         let run = Cli::try_parse_from(["loadgen", "run", "--slo", "5ms"]).unwrap();
         let Some(Verb::Run(flags)) = run.command else { panic!("a run") };
         assert_eq!(flags.slo, Some(Slo::last_p99_below(Duration::from_millis(5))));
-    }
-
-    #[test]
-    fn numbers_and_shares_are_read_with_their_units() {
-        assert_eq!((share("1%"), share("0.25")), (Ok(0.01), Ok(0.25)));
-        assert!(share("150%").is_err() && share("nan").is_err());
-        assert!(rate("0").is_err() && rate("nan").is_err() && rate("12.5").is_ok());
-        assert!(number::<1, 64>("65").is_err() && number::<1, 64>("1.9").is_ok());
     }
 }

@@ -3,6 +3,7 @@
 //! | Module | What it owns |
 //! |---|---|
 //! | [`args`] | the command line |
+//! | [`asked`] | what was said on it, word by word |
 //! | [`settings`] | what a run is to be, checked against model and machine before anything is built |
 //! | [`plan`] | the phases: memory, build, sign-in storm, warm-up and measure, drain, check |
 //! | [`capacity`] | the search for the highest rate |
@@ -13,6 +14,7 @@
 //! | [`schedule`] | when publications are due |
 //! | [`arrivals`] | where a publisher's arrivals come from |
 //! | [`trace`] | what users did, in a file: recorded, replayed, made from CSV |
+//! | [`trace_verbs`] | the verbs of `loadgen trace` |
 //! | [`series`] | the measured time in intervals |
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
@@ -32,7 +34,7 @@
 //! | [`statistics`] | what figures say, and how sure that is |
 //! | [`manual`] | manual pages and shell completions |
 //! | [`outputs`] | the files that a run leaves |
-//! | [`host`], [`progress`], [`live`], [`duration`] | the machine, the bars, what stands beside them, times as a person writes them |
+//! | [`host`], [`progress`], [`live`], [`quantities`] | the machine, the bars, what stands beside them, quantities as a person writes them |
 //!
 //! Cores: one generator for each shard, on the shard's own core; the main thread waits.
 
@@ -41,10 +43,10 @@
 
 pub mod args;
 pub mod arrivals;
+pub mod asked;
 pub mod capacity;
 pub mod compare;
 pub mod crew;
-pub mod duration;
 pub mod history;
 pub mod host;
 pub mod live;
@@ -58,6 +60,7 @@ pub mod population;
 pub mod presence;
 pub mod progress;
 pub mod publisher;
+pub mod quantities;
 pub mod recorder;
 pub mod report;
 pub mod rig;
@@ -70,6 +73,7 @@ pub mod slo;
 pub mod statistics;
 pub mod targets;
 pub mod trace;
+pub mod trace_verbs;
 pub mod traffic;
 pub mod trouble;
 pub mod verdict;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clap::Parser;
-use fanfare_loadgen::args::{Cli, Flags, ReportFlags, Vary, Verb};
+use fanfare_loadgen::args::{Cli, Flags, ReportFlags, Verb};
+use fanfare_loadgen::capacity::{self, Vary};
 use fanfare_loadgen::compare::args::CompareArgs;
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::outputs::Output;
@@ -13,8 +14,8 @@ use fanfare_loadgen::report::page::{self, Subject};
 use fanfare_loadgen::report::saved::Saved;
 use fanfare_loadgen::report::{Report, schema_text, screen};
 use fanfare_loadgen::settings::{Purpose, Settings};
-use fanfare_loadgen::trace::cli::TraceVerb;
-use fanfare_loadgen::{capacity, compare, history, manual, plan, trace};
+use fanfare_loadgen::trace_verbs::{self, TraceVerb};
+use fanfare_loadgen::{compare, history, manual, plan};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -100,7 +101,7 @@ fn ended<E: std::error::Error>(result: Result<(), E>, code: u8) -> ExitCode {
 
 /// `loadgen trace`: what it says, or what was wrong.
 fn trace_verb(verb: TraceVerb) -> ExitCode {
-    match trace::cli::run(verb) {
+    match trace_verbs::run(verb) {
         Ok(says) => {
             print!("{says}");
             ExitCode::SUCCESS

@@ -1,12 +1,14 @@
 //! The files that a run leaves: opened before it, so that nobody waits two minutes for a report that cannot be written, and
 //! written when it is over, each whether or not the others could be.
 //!
-//! On the main thread. What a file holds stays until there is something better.
+//! On the main thread. The invariant: under a file's name there is what was there before, or something whole. It is written
+//! beside it and renamed, which takes a folder that can be written to.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use thiserror::Error;
 
 use crate::args::{Flags, NO_PAGE};
@@ -40,39 +42,79 @@ pub enum OutputError {
 pub struct Output {
     flag: &'static str,
     path: PathBuf,
-    file: File,
+    place: Place,
+}
+
+/// How something gets to where it was asked for.
+#[derive(Debug)]
+enum Place {
+    /// Into a pipe or a device, which nothing can take the place of.
+    Itself(File),
+    /// By a rename to this path, where no link leads on.
+    Renamed {
+        into: PathBuf,
+        /// Who may not read the old one may not read the new one.
+        allowed: Permissions,
+    },
 }
 
 impl Output {
-    /// Opens it, creating it if it is not there.
+    /// Opens it, and leaves no more than was there.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn open(flag: &'static str, path: &Path) -> Result<Self, OutputError> {
-        let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        let file = opened.map_err(|cause| OutputError::Write { flag, file: path.to_owned(), cause })?;
-        Ok(Self { flag, path: path.to_owned(), file })
+        let place = Place::find(path).map_err(|cause| OutputError::Write { flag, file: path.to_owned(), cause })?;
+        Ok(Self { flag, path: path.to_owned(), place })
     }
 
-    /// Replaces what it holds.
+    /// Replaces what it holds, all at once or not at all.
     ///
     /// # Errors
     /// What the operating system says: a disk that has filled in between, among others.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        let (flag, file) = (self.flag, &self.path);
-        replace(&mut self.file, bytes).map_err(|cause| OutputError::Write { flag, file: file.clone(), cause })
+        let Self { flag, path, place } = self;
+        place.put(bytes).map_err(|cause| OutputError::Write { flag, file: path.clone(), cause })
     }
 }
 
-fn replace(file: &mut File, bytes: &[u8]) -> io::Result<()> {
-    // A pipe or a device has no length that could be set, and nothing to be synchronised.
-    let is_plain = file.metadata()?.is_file();
-    if is_plain {
-        file.set_len(0)?;
-        file.rewind()?;
+impl Place {
+    fn find(path: &Path) -> io::Result<Self> {
+        // Whether a name can be had is known when it has been; a run that is killed is to leave no empty file there.
+        let (file, is_new) = match File::create_new(path) {
+            Ok(file) => (file, true),
+            Err(_) => (OpenOptions::new().write(true).create(true).truncate(false).open(path)?, false),
+        };
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Ok(Self::Itself(file));
+        }
+        let into = fs::canonicalize(path)?;
+        if is_new {
+            fs::remove_file(&into)?;
+        }
+        beside(&into)?;
+        Ok(Self::Renamed { into, allowed: found.permissions() })
     }
-    file.write_all(bytes)?;
-    if is_plain { file.sync_all() } else { Ok(()) }
+
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Itself(file) => file.write_all(bytes),
+            Self::Renamed { into, allowed } => {
+                let mut part = beside(into)?;
+                part.write_all(bytes)?;
+                part.as_file().set_permissions(allowed.clone())?;
+                // On the disk before it has the name: a machine that stops leaves the one or the other.
+                part.as_file().sync_all()?;
+                part.persist(&*into).map(drop).map_err(|refused| refused.error)
+            }
+        }
+    }
+}
+
+/// A file in the same folder, which is gone when it is dropped.
+fn beside(path: &Path) -> io::Result<NamedTempFile> {
+    NamedTempFile::new_in(path.parent().unwrap_or(Path::new("/")))
 }
 
 /// Where the page goes.

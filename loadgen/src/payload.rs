@@ -29,6 +29,7 @@ pub struct Header {
 impl Header {
     /// The header of a document, or nothing if the document is too short or its check word is wrong.
     #[must_use]
+    #[inline]
     pub fn read(document: &[u8]) -> Option<Self> {
         let (head, _) = document.split_first_chunk::<HEADER_BYTES>()?;
         let header = Self {

@@ -3,6 +3,8 @@
 //! Runs on the main thread, which waits for the generators and merges what they say. The engine is built and signed in
 //! once, and every point of a search uses it.
 
+mod drawing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -10,34 +12,24 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use fanfare_tuning::users::Presence;
 use thiserror::Error;
 
-use crate::args::TargetName;
+pub use drawing::{Occasion, WARM_UP_MAX, warm_up};
+
 use crate::capacity;
 use crate::crew::{Answer, Checked, Crew, CrewError, CrewPlan, Order, SignIn};
-use crate::host::{self, ProcessUse, ThreadTimes};
-use crate::point::{PointAnswer, PointOrder};
+use crate::host::Around;
+use crate::point::{PointOrder, PointResult};
 use crate::population::{Population, Totals};
 use crate::progress::Progress;
-use crate::publisher::Issued;
 use crate::recorder::calibrate::RecorderCost;
-use crate::recorder::{Faults, Latencies, Quantiles, Times};
 use crate::report::{Findings, Phase};
 use crate::sample::Sample;
-use crate::schedule::Drawing;
-use crate::series::Counts;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
-use crate::targets::{self, LoopTimes, Sizes, Target, TargetError};
+use crate::targets::{self, Sizes, Target, TargetError, TargetName};
 use crate::trace::TraceError;
 use crate::trace::recording::{Recorded, Recording};
 use crate::trace::replay::Replay;
-use crate::traffic::Traffic;
-use crate::trouble::{TroubleCounts, TroublePlan};
-
-/// The time before a measurement, in which caches and rings come to what they are like under this rate.
-pub const WARM_UP_MAX: Duration = Duration::from_millis(500);
-
-/// How long a point lasts at the most of which nobody knows how long it takes: it is over when its trace is.
-const UNPLANNED: Duration = Duration::from_secs(86_400);
+use crate::trouble::TroublePlan;
 
 /// The phase of the sign-in storm.
 const SIGN_IN: &str = "sign-in";
@@ -58,114 +50,6 @@ pub enum RunError {
     /// The trace that was replayed.
     #[error(transparent)]
     Trace(#[from] TraceError),
-}
-
-/// One point, all shards together.
-#[derive(Clone, Debug)]
-pub struct PointResult {
-    /// What was asked for.
-    pub rate_per_s: f64,
-    /// What was measured: publications sent, over the time that took.
-    pub sent_per_s: f64,
-    /// Notes a second while it was measured.
-    pub notified_per_s: f64,
-    /// How long was measured.
-    pub measured_s: f64,
-    /// The publishers' counts.
-    pub issued: Issued,
-    /// First, median and last watcher, from the plan.
-    pub latency: [Quantiles; 3],
-    /// The whole distributions.
-    pub distributions: Box<Distributions>,
-    /// How late publications were sent.
-    pub lag: Quantiles,
-    /// Elapsed between two polls when nothing had happened.
-    pub shard_gap: Quantiles,
-    /// Elapsed between two polls in any case.
-    pub generator_gap: Quantiles,
-    /// Notes delivered, until everybody was told.
-    pub delivered: u64,
-    /// Turns skipped in that time.
-    pub skipped: u64,
-    /// Notes over the whole point, warm-up included.
-    pub notes: u64,
-    /// Readings of the clock for them.
-    pub readings: u64,
-    /// The generators' own time over the whole point.
-    pub generator_ns: u64,
-    /// The loops' time over the whole point.
-    pub loops: LoopTimes,
-    /// All shards' time over the whole point.
-    pub elapsed_ns: u64,
-    /// What the scheduler says of the shards' threads.
-    pub threads: ThreadTimes,
-    /// The share of the machine that the hypervisor gave to others.
-    pub steal_share: f64,
-    /// How long the machine was suspended in that time.
-    pub suspended: Duration,
-    /// What the process in question used over the whole point.
-    pub process: Option<ProcessUse>,
-    /// Publications that not everybody was told in time.
-    pub unfinished: u64,
-    /// What went in and out in the measured time, and how long that was for what was told.
-    pub traffic: Traffic,
-    /// See `traffic`.
-    pub told_s: f64,
-    /// Broken promises up to here.
-    pub faults: Faults,
-    /// What became of the watchers that behave badly.
-    pub troubled: TroubleCounts,
-    /// Whether the schedule was cut short.
-    pub cut: bool,
-}
-
-/// The distributions of a point, all shards together.
-#[derive(Clone, Debug, Default)]
-pub struct Distributions {
-    /// First, median and last watcher.
-    pub latencies: Latencies,
-    /// How late publications were sent.
-    pub lag: Times,
-    /// Elapsed between two polls when nothing had happened.
-    pub shard_gap: Times,
-    /// Elapsed between two polls in any case.
-    pub generator_gap: Times,
-    /// What was planned, sent and told, interval by interval.
-    pub counts: Counts,
-    /// When the measured time began, since the Unix epoch.
-    pub began: Duration,
-}
-
-impl PointResult {
-    /// Skipped turns as a share of all that became due.
-    #[must_use]
-    pub fn skipped_share(&self) -> f64 {
-        let all = self.delivered + self.skipped;
-        if all == 0 { 0.0 } else { self.skipped as f64 / all as f64 }
-    }
-
-    /// The share of the shards' time in which they were ready to run and somebody else had their CPUs.
-    #[must_use]
-    pub fn preempted_share(&self) -> f64 {
-        self.threads.waited_ns as f64 / self.elapsed_ns.max(1) as f64
-    }
-
-    /// The loops' time that was spent on a CPU, as a share of what they took on the wall. The loops cannot see when
-    /// they are pushed from their CPUs; the scheduler can.
-    #[must_use]
-    pub fn on_cpu_share(&self) -> f64 {
-        let awake_ns = (self.loops.work_ns + self.loops.spin_ns) as f64;
-        if self.threads.ran_ns == 0 || awake_ns == 0.0 {
-            return 1.0;
-        }
-        (self.threads.ran_ns as f64 / awake_ns).min(1.0)
-    }
-
-    /// The share of the shards' time in which they worked.
-    #[must_use]
-    pub fn busy_share(&self) -> f64 {
-        self.loops.work_ns as f64 * self.on_cpu_share() / self.elapsed_ns.max(1) as f64
-    }
 }
 
 /// Runs everything. Set `interrupted` to end early.
@@ -328,20 +212,15 @@ impl<'a> Session<'a> {
 
     fn sign_in(&mut self) -> Result<SignIn, RunError> {
         let subscriptions = self.totals.subscriptions;
+        let before = self.target.loop_times();
         let answers = self.phase(SIGN_IN, subscriptions, "subscriptions", |_| Order::SignIn)?;
         let mut sum = SignIn::default();
-        for answer in answers {
+        answers.iter().for_each(|answer| {
             if let Answer::SignedIn(part) = answer {
-                sum.watchers += part.watchers;
-                sum.subscriptions += part.subscriptions;
-                sum.generator_ns += part.generator_ns;
-                sum.engine_ns += part.engine_ns;
-                sum.readings += part.readings;
-                sum.thread.ran_ns += part.thread.ran_ns;
-                sum.thread.waited_ns += part.thread.waited_ns;
-                sum.cut |= part.cut;
+                sum.add(part)
             }
-        }
+        });
+        sum.asleep_ns = self.target.loop_times().since(&before).park_ns;
         let seconds = self.phases.last().map_or(0.0, |phase| phase.seconds);
         let shards = self.settings.shards as f64;
         let subscriptions = sum.subscriptions as f64;
@@ -381,25 +260,17 @@ impl<'a> Session<'a> {
     ) -> Result<PointResult, RunError> {
         let clock = self.crew.common().clock;
         let is_at_once = self.settings.traces.is_at_once();
-        let (warm_up, measure) = if is_at_once { (Duration::ZERO, UNPLANNED) } else { (warm_up(measure), measure) };
+        let warm_up = if is_at_once { Duration::ZERO } else { warm_up(measure) };
         // A moment later than now, so that all shards begin together.
         let from_us = clock.now().as_micros() + 2_000;
-        let measure_from_us = from_us + warm_up.as_micros() as u64;
         self.points += 1;
-        let drawing = Drawing {
-            rate_per_s,
-            shape: self.settings.shape,
-            hot_user: self.hot_user,
-            from_us,
-            measure_from_us,
-            end_us: measure_from_us + measure.as_micros() as u64,
-            seed: seed_of_point(self.settings.traits.seed, self.points),
-        };
+        let measured = (!is_at_once).then_some(measure);
+        let (number, hot_user) = (self.points, self.hot_user);
+        let occasion = Occasion { number, rate_per_s, hot_user, from_us, warm_up, measure: measured };
+        let drawing = occasion.drawing(self.settings.traits.seed, self.settings.shape);
         let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64) };
         let before = self.target.loop_times();
-        let suspended_before = host::suspended();
-        let process_before = self.settings.pid.and_then(ProcessUse::of);
-        let steal_before = host::steal();
+        let around = Around::look(self.settings.pid);
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
         self.progress.begin(&label, if is_at_once { 0 } else { (warm_up + measure).as_millis() as u64 }, "ms");
@@ -411,20 +282,18 @@ impl<'a> Session<'a> {
         self.crew.ask("measure", |_| Order::Point(order), show)?;
         let answers = self.crew.ask("sum up", |_| Order::SumUp, |_| {})?;
         let loops = self.target.loop_times().since(&before);
-        let mut result = merge(rate_per_s, &order, answers, loops);
-        let since_us = clock.now().as_micros().saturating_sub(measure_from_us);
+        let parts: Vec<_> = answers
+            .into_iter()
+            .filter_map(|it| if let Answer::Point(part) = it { Some(*part) } else { None })
+            .collect();
+        let mut result = PointResult::of(&order.drawing, &parts, loops, around.until_now());
+        let since_us = clock.now().as_micros().saturating_sub(drawing.measure_from_us);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         result.distributions.began = now.saturating_sub(Duration::from_micros(since_us));
-        let process = self.settings.pid.and_then(ProcessUse::of);
-        result.suspended = host::suspended().saturating_sub(suspended_before);
-        result.process = process.map(|now| process_before.map_or(now, |before| now.since(&before)));
         if is_at_once {
             // Nothing was asked for but all of it.
             result.rate_per_s = result.sent_per_s;
         }
-        let steal = host::steal();
-        result.steal_share =
-            steal.0.saturating_sub(steal_before.0) as f64 / steal.1.saturating_sub(steal_before.1).max(1) as f64;
         self.phases.push(Phase::new(name, begin.elapsed().as_secs_f64()));
         self.note(&[
             ("rate_per_s", result.rate_per_s),
@@ -466,16 +335,8 @@ impl<'a> Session<'a> {
 
     fn calibrate(&mut self) -> Result<RecorderCost, RunError> {
         let answers = self.phase("calibrate recorder", 0, "", |_| Order::Calibrate)?;
-        let costs: Vec<_> = answers
-            .into_iter()
-            .filter_map(|answer| if let Answer::Calibrated(cost) = answer { Some(cost) } else { None })
-            .collect();
-        let mean = |of: fn(&RecorderCost) -> f64| costs.iter().map(of).sum::<f64>() / costs.len().max(1) as f64;
-        let cost = RecorderCost {
-            note_ns: mean(|cost| cost.note_ns),
-            first_ns: mean(|cost| cost.first_ns),
-            reading_ns: mean(|cost| cost.reading_ns),
-        };
+        let costs = answers.iter().filter_map(|it| if let Answer::Calibrated(cost) = it { Some(cost) } else { None });
+        let cost = RecorderCost::mean(costs.copied());
         self.note(&[("note_ns", cost.note_ns), ("first_ns", cost.first_ns), ("reading_ns", cost.reading_ns)]);
         Ok(cost)
     }
@@ -511,87 +372,5 @@ impl<'a> Session<'a> {
     fn presentities_watched(&self) -> u64 {
         let common = self.crew.common();
         (0..common.population.users()).filter(|&user| common.watchers(user, true) != 0).count() as u64
-    }
-}
-
-/// The warm-up before so long a measurement.
-#[must_use]
-pub fn warm_up(measure: Duration) -> Duration {
-    (measure / 2).min(WARM_UP_MAX)
-}
-
-/// What the arrivals of a run's point are drawn from, points counted from 1.
-#[must_use]
-pub fn seed_of_point(seed: u64, point: u64) -> u64 {
-    seed ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-impl Distributions {
-    /// Adds a shard's.
-    fn add(&mut self, part: &PointAnswer) {
-        self.latencies.merge(&part.latencies);
-        self.lag.merge(&part.lag);
-        self.shard_gap.merge(&part.shard_gap);
-        self.generator_gap.merge(&part.generator_gap);
-        self.counts.add(&part.counts);
-    }
-}
-
-fn merge(rate_per_s: f64, order: &PointOrder, answers: Vec<Answer>, loops: LoopTimes) -> PointResult {
-    let parts: Vec<PointAnswer> = answers
-        .into_iter()
-        .filter_map(|answer| if let Answer::Point(part) = answer { Some(*part) } else { None })
-        .collect();
-    let (mut distributions, mut issued, mut faults) = (Distributions::default(), Issued::default(), Faults::default());
-    let (mut traffic, mut troubled) = (Traffic::default(), TroubleCounts::default());
-    for part in &parts {
-        distributions.add(part);
-        faults.add(&part.tally.faults);
-        troubled.add(&part.troubled);
-        traffic.add(&part.traffic);
-        issued.planned += part.issued.planned;
-        issued.sent += part.issued.sent;
-        issued.refused += part.issued.refused;
-        issued.held += part.issued.held;
-        issued.timed += part.issued.timed;
-        issued.unwatched += part.issued.unwatched;
-        issued.opened += part.issued.opened;
-        issued.target_ns += part.issued.target_ns;
-        issued.last_sent_us = issued.last_sent_us.max(part.issued.last_sent_us);
-    }
-    let over_us = parts.iter().filter_map(|part| part.over_at_us).max().unwrap_or(order.drawing.end_us);
-    let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(over_us, u64::min);
-    let sending_us = issued.last_sent_us.max(end_us).saturating_sub(order.drawing.measure_from_us).max(1);
-    let sum = |of: fn(&PointAnswer) -> u64| parts.iter().map(of).sum::<u64>();
-    let latency = &distributions.latencies.from_plan;
-    let notified = |part: &PointAnswer| part.window_delivered as f64 * 1e6 / part.window_us.max(1) as f64;
-    PointResult {
-        rate_per_s,
-        sent_per_s: issued.sent as f64 * 1e6 / sending_us as f64,
-        notified_per_s: parts.iter().map(notified).sum(),
-        measured_s: end_us.saturating_sub(order.drawing.measure_from_us) as f64 / 1e6,
-        issued,
-        latency: [latency.first.quantiles(), latency.median.quantiles(), latency.last.quantiles()],
-        lag: distributions.lag.quantiles(),
-        shard_gap: distributions.shard_gap.quantiles(),
-        generator_gap: distributions.generator_gap.quantiles(),
-        distributions: Box::new(distributions),
-        delivered: sum(|part| part.delivered),
-        skipped: sum(|part| part.skipped),
-        notes: sum(|part| part.tally.notes),
-        readings: sum(|part| part.tally.readings),
-        generator_ns: sum(|part| part.generator_ns),
-        loops,
-        elapsed_ns: sum(|part| part.elapsed_us) * 1_000,
-        threads: ThreadTimes { ran_ns: sum(|part| part.thread.ran_ns), waited_ns: sum(|part| part.thread.waited_ns) },
-        steal_share: 0.0,
-        process: None,
-        suspended: Duration::ZERO,
-        unfinished: sum(|part| part.unfinished),
-        traffic,
-        troubled,
-        told_s: parts.iter().map(|part| part.window_us).max().unwrap_or(0) as f64 / 1e6,
-        faults,
-        cut: parts.iter().any(|part| part.cut_at_us.is_some()),
     }
 }

@@ -11,6 +11,9 @@ use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 
 use crate::payload::HEADER_BYTES;
 
+/// More users than a machine holds.
+pub const USERS_MAX: u32 = 100_000_000;
+
 /// What the population is drawn from.
 #[derive(Clone, Debug)]
 pub struct Traits {

@@ -9,15 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use fanfare::Network;
 
 use crate::arrivals::Arrivals;
 use crate::crew::Common;
 use crate::payload::{HEADER_BYTES, Header, Press};
-use crate::population::Population;
 use crate::recorder::{Mark, NO_INDEX, Opening, PublicationLog, Times};
 use crate::schedule::{Arrival, Drawing, Residents, Schedule, What};
-use crate::series::{Counts, Intervals};
+use crate::series::Counts;
 use crate::trace::recording::Tape;
 use crate::trace::replay::NEVER_US;
 use crate::trace::{Event, Kind};
@@ -25,9 +23,6 @@ use crate::traffic::Published;
 
 /// Publications in one call, so that a generator far behind does not keep its shard from everything else.
 const PER_POLL: usize = 512;
-
-/// Residents that are looked at for one who can do what is due.
-const LOOKED_AT: u32 = 64;
 
 /// A publication to be given to the target.
 #[derive(Clone, Debug)]
@@ -80,6 +75,21 @@ pub struct Issued {
     pub last_sent_us: u64,
     /// Nanoseconds in the target's calls.
     pub target_ns: u64,
+}
+
+impl Issued {
+    /// Adds another shard's.
+    pub fn add(&mut self, other: &Self) {
+        self.planned += other.planned;
+        self.sent += other.sent;
+        self.refused += other.refused;
+        self.held += other.held;
+        self.timed += other.timed;
+        self.unwatched += other.unwatched;
+        self.opened += other.opened;
+        self.target_ns += other.target_ns;
+        self.last_sent_us = self.last_sent_us.max(other.last_sent_us);
+    }
 }
 
 /// The publisher of one shard's users.
@@ -172,13 +182,15 @@ impl Publisher {
     pub fn begin(&mut self, drawing: &Drawing) {
         let Drawing { from_us, measure_from_us, end_us, .. } = *drawing;
         let mut schedule = match &self.common.reels.replay {
-            Some(replay) => Arrivals::Replayed(replay.reel(self.residents, from_us)),
-            None => Arrivals::Drawn(Schedule::new(self.residents, drawing, &self.common.mix)),
+            Some(replay) => {
+                Arrivals::replayed(replay.reel(self.residents, from_us), self.residents, self.common.composed)
+            }
+            None => Arrivals::drawn(Schedule::new(self.residents, drawing, &self.common.mix), self.residents),
         };
-        let next = next_arrival(&self.common.population, &self.residents, &mut schedule, from_us);
+        let next = schedule.next_arrival(&self.common.population, from_us);
         self.issued = Issued::default();
         self.lag.clear();
-        self.counts = Counts::over(Intervals::over(measure_from_us, end_us));
+        self.counts = Counts::over(drawing.intervals());
         let mut course = Course { schedule, next, from_us, measure_from_us, end_us, over_at_us: None };
         course.see_end(from_us);
         self.schedule = Some(course);
@@ -296,7 +308,7 @@ impl Publisher {
                 let at_us = arrival.plan_us - course.from_us;
                 tape.note(course.schedule.number().unwrap_or(at_us), &Event { at_us, user, kind });
             }
-            course.next = next_arrival(&self.common.population, &self.residents, &mut course.schedule, sent_us);
+            course.next = course.schedule.next_arrival(&self.common.population, sent_us);
             course.see_end(sent_us);
         }
         let What::Publish(category) = what else {
@@ -350,7 +362,7 @@ impl Publisher {
                 self.issued.planned += 1;
                 self.counts.note_planned(course.next.plan_us);
             }
-            course.next = course.schedule.next_arrival(course.end_us);
+            course.next = course.schedule.next_arrival(&self.common.population, course.end_us);
         }
     }
 
@@ -364,30 +376,6 @@ impl Course {
     fn see_end(&mut self, now_us: u64) {
         if self.schedule.is_at_once() && self.next.plan_us == NEVER_US {
             self.over_at_us = Some(now_us);
-        }
-    }
-}
-
-/// The next arrival that somebody can do.
-pub(crate) fn next_arrival(
-    population: &Population,
-    residents: &Residents,
-    arrivals: &mut Arrivals,
-    now_us: u64,
-) -> Arrival {
-    // One that is drawn can be drawn again; one of a trace is somebody's, however far one has to look.
-    let most = if matches!(arrivals, Arrivals::Drawn(_)) { LOOKED_AT } else { u32::MAX };
-    loop {
-        let arrival = arrivals.next_arrival(now_us);
-        let is_fit = |user: u32| match arrival.what {
-            What::Publish(_) | What::PublishRest => true,
-            What::PublishIdle => population.person(user).endpoints > 1,
-            What::EditPolicy => population.network(user) == Network::Enterprise,
-        };
-        let (number, count) = (arrival.user / residents.shards as u32, residents.count());
-        let mut near = (0..count.min(most)).map(|step| residents.user((number + step) % count));
-        if let Some(user) = near.find(|&user| is_fit(user)) {
-            return Arrival { user, ..arrival };
         }
     }
 }

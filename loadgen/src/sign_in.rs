@@ -26,16 +26,14 @@ impl Division {
     #[must_use]
     pub fn of(sign_in: &SignIn, seconds: f64, shards: usize, cost: &RecorderCost) -> Self {
         let subscriptions = sign_in.subscriptions.max(1) as f64;
-        // What was measured on the wall, without the share of it in which somebody else had the core: another thread, or
-        // another machine on the same one, which the scheduler counts for neither. Shards that sign users in do not sleep.
-        // The recorder's cost is a median, and so without it already.
-        let wall_ns = seconds * 1e9 * shards as f64;
-        let ran_ns = sign_in.thread.ran_ns as f64;
-        let on_cpu_share = if ran_ns == 0.0 || wall_ns == 0.0 { 1.0 } else { (ran_ns / wall_ns).min(1.0) };
+        // What was measured on the wall, without the share of it in which somebody else had the core. The recorder's cost is
+        // a median, and so without it already. A shard that waits for another's last states sleeps, which is no work.
+        let awake_ns = ((seconds * 1e9 * shards as f64) as u64).saturating_sub(sign_in.asleep_ns);
+        let on_cpu_share = sign_in.thread.on_cpu_share(awake_ns);
         let of_core = |wall_ns: f64| wall_ns * on_cpu_share / subscriptions;
         let draw_ns = of_core(sign_in.generator_ns as f64);
         let recorder_ns = cost.first_ns + sign_in.readings as f64 * cost.reading_ns / subscriptions;
-        let rest_ns = of_core(wall_ns) - draw_ns - recorder_ns;
+        let rest_ns = of_core(awake_ns as f64) - draw_ns - recorder_ns;
         let subscribe_ns = of_core(sign_in.engine_ns as f64);
         Self { engine_ns: rest_ns.max(0.0), subscribe_ns, draw_ns, recorder_ns, on_cpu_share }
     }
@@ -85,10 +83,11 @@ mod tests {
         assert!((division.engine_ns - 210.0).abs() < 1e-6, "{division:?}");
         assert!((division.first_state_ns() - 90.0).abs() < 1e-6, "{division:?}");
         assert!((division.subscribed_per_s() - 1e9 / 210.0).abs() < 1.0, "{division:?}");
-        sign_in.thread = ThreadTimes { ran_ns: 120_000, waited_ns: 1 };
-        // Half of what was measured on the wall was not theirs.
+        sign_in.thread = ThreadTimes { ran_ns: 100_000, waited_ns: 1 };
+        sign_in.asleep_ns = 40_000;
+        // Of what they were awake on the wall half was not theirs.
         let division = Division::of(&sign_in, 120e-6, 2, &cost);
-        assert!((division.engine_ns - 100.0).abs() < 1e-6, "{division:?}");
+        assert!((division.engine_ns - 80.0).abs() < 1e-6, "{division:?}");
         assert!((division.subscribe_ns - 60.0).abs() < 1e-6, "{division:?}");
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::duration;
+use crate::quantities;
 use crate::recorder::Quantiles;
 
 /// More terms than there are different ones say nothing.
@@ -161,7 +161,7 @@ impl FromStr for Slo {
     type Err = SloError;
 
     fn from_str(text: &str) -> Result<Self, SloError> {
-        if let Ok(below) = duration::parse(text) {
+        if let Ok(below) = quantities::time(text) {
             return Ok(Self::last_p99_below(below));
         }
         let mut rest = Rest { text, at: 0 };
@@ -218,7 +218,7 @@ impl Rest<'_> {
         let rest = &self.text[self.at..];
         let end = rest.find(',').unwrap_or(rest.len());
         let time =
-            duration::parse(rest[..end].trim_end()).map_err(|_| self.wrong("a time such as 500us, 10ms or 2s"))?;
+            quantities::time(rest[..end].trim_end()).map_err(|_| self.wrong("a time such as 500us, 10ms or 2s"))?;
         self.at += end;
         Ok(time)
     }

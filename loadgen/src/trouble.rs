@@ -11,7 +11,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::duration;
+use crate::population::unit;
+use crate::quantities;
 use crate::recorder::Times;
 use crate::sample::mix;
 
@@ -22,7 +23,7 @@ pub const AWAY: Duration = Duration::from_secs(1);
 pub const SLOW_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where in the measured time a storm begins.
-const STORM_AT: f64 = 0.25;
+pub const STORM_AT: f64 = 0.25;
 
 /// What goes wrong in a run. Shares are of all watchers.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -90,7 +91,7 @@ impl Troubles {
     /// What is wrong with the watcher of this number on a shard, over a measurement of this length.
     #[must_use]
     pub fn of(&self, seed: u64, shard: usize, number: u32, measured: Duration) -> Option<Trouble> {
-        let at = unit(seed, shard, number, 0);
+        let at = drawn(seed, shard, number, 0);
         let shares = [
             (self.slow_share, Trouble::Slow),
             (self.stop_share, Trouble::Stop),
@@ -190,22 +191,12 @@ impl Chance {
     /// Drawn from the point's seed.
     #[must_use]
     pub fn draw(seed: u64, shard: usize, number: u32) -> Self {
-        Self { when: unit(seed, shard, number, 1) }
+        Self { when: drawn(seed, shard, number, 1) }
     }
 }
 
-fn unit(seed: u64, shard: usize, number: u32, what: u64) -> f64 {
-    let word = mix(mix(seed ^ what << 60) ^ (shard as u64) << 32 ^ u64::from(number));
-    (word >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// Reads a share that comes each minute, such as `1%/min`.
-///
-/// # Errors
-/// What would have been right.
-pub fn share_per_min(text: &str) -> Result<f64, String> {
-    let share = text.strip_suffix("/min").ok_or("not a share each minute, such as 1%/min")?;
-    crate::args::share(share)
+fn drawn(seed: u64, shard: usize, number: u32, what: u64) -> f64 {
+    unit(mix(mix(seed ^ what << 60) ^ (shard as u64) << 32 ^ u64::from(number)))
 }
 
 impl FromStr for Storm {
@@ -223,7 +214,7 @@ impl FromStr for Storm {
         let Some(value) = value else { return Ok(storm) };
         let wrong = "expected SHARE/TIME, such as reconnect-storm:50%/2s";
         let (share, within) = value.split_once('/').ok_or(wrong)?;
-        let (share, within) = (crate::args::share(share).ok(), duration::parse(within).ok());
+        let (share, within) = (quantities::share(share).ok(), quantities::time(within).ok());
         Ok(Self { share: share.ok_or(wrong)?, within: within.ok_or(wrong)?, ..storm })
     }
 }
@@ -274,8 +265,6 @@ mod tests {
 
     #[test]
     fn words_are_read_and_wrong_ones_are_told() {
-        assert_eq!(share_per_min("1%/min"), Ok(0.01));
-        assert!(share_per_min("1%").unwrap_err().contains("1%/min") && share_per_min("x/min").is_err());
         let storm: Storm = "sign-in-storm:0.2/10s".parse().unwrap();
         assert_eq!(storm, Storm { kind: StormKind::SignIn, share: 0.2, within: TEN });
         for wrong in ["storm", "reconnect-storm:1", "reconnect-storm:2/1s", "sign-in-storm:1/soon"] {

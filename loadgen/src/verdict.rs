@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::args::TargetName;
-use crate::plan::PointResult;
+use crate::capacity::Vary;
+use crate::point::PointResult;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
 use crate::settings::{Purpose, Settings};
+use crate::targets::TargetName;
 use crate::trace::recording::Recorded;
 
 /// The share of the planned publications that has to be sent.
@@ -22,6 +23,10 @@ const OTHERS_MAX: f64 = 0.05;
 #[must_use]
 pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
     let mut reasons = Vec::new();
+    if point.issued.planned == 0 {
+        // Whatever holds of nothing says nothing: such a point keeps every target.
+        reasons.push("nothing was due in the measured time: raise --rate or --duration".to_owned());
+    }
     if let Some(slo) = &settings.slo {
         reasons.extend(slo.missed(&point.latency));
     }
@@ -42,10 +47,10 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
             point.issued.timed
         ));
     }
-    if point.suspended > SUSPENDED_MAX {
+    if point.around.suspended > SUSPENDED_MAX {
         reasons.push(format!(
             "the machine was suspended for {:.1} s in between, and nothing here has seen that time",
-            point.suspended.as_secs_f64()
+            point.around.suspended.as_secs_f64()
         ));
     }
     let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
@@ -63,6 +68,17 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
         reasons.push(format!("promises were broken: {:?}", point.faults));
     }
     reasons
+}
+
+/// Whether others on the machine had the CPUs for so much of a point that a failure may have been theirs.
+#[must_use]
+pub fn is_disturbed(point: &PointResult) -> bool {
+    others_share(point) > OTHERS_MAX
+}
+
+/// The share of a point's time in which others had the CPUs, in this system and in others on the same machine.
+fn others_share(point: &PointResult) -> f64 {
+    point.preempted_share() + point.around.steal_share
 }
 
 /// What the whole run failed for; nothing if it passed.
@@ -95,13 +111,16 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
     }
     match (&findings.point, settings.purpose) {
         (None, _) if findings.cut => {}
-        (None, Purpose::Capacity) => reasons.push("no rate kept the target, not even the lowest".to_owned()),
+        (None, Purpose::Capacity) => reasons.push(match settings.vary {
+            Vary::Rate => "no rate kept the target, not even the lowest".to_owned(),
+            Vary::Users => "no number of users kept the target, not even the fewest".to_owned(),
+        }),
         (None, Purpose::Run) => reasons.push("nothing was measured".to_owned()),
         (Some(point), Purpose::Run) => reasons.extend(of_point(point, settings)),
         (Some(point), Purpose::Capacity) => {
             // The share of planned publications scatters with their number, as Poisson does.
             let scatter = 4.0 / (point.issued.planned.max(1) as f64).sqrt();
-            if point.sent_per_s < settings.rate_per_s * (1.0 - scatter) {
+            if settings.vary == Vary::Rate && point.sent_per_s < settings.rate_per_s * (1.0 - scatter) {
                 reasons.push(format!(
                     "{:.0} publications a second were found, fewer than the model's own {:.0}",
                     point.sent_per_s, settings.rate_per_s
@@ -125,6 +144,15 @@ pub fn warnings(findings: &Findings, settings: &Settings) -> Vec<String> {
                     send, and no rate was kept";
         warnings.push(what.to_owned());
     }
+    if let Some((users, seed)) = settings.traces.drawn_with()
+        && (users, seed) != (settings.traits.users, settings.traits.seed)
+    {
+        warnings.push(format!(
+            "the trace is of {users} users drawn with --seed {seed}, and this run has {} drawn with --seed {}: others watch \
+             others than when it was recorded",
+            settings.traits.users, settings.traits.seed
+        ));
+    }
     if let Some(Ok(Recorded { waits: waits @ 1.., .. })) = findings.recorded {
         warnings.push(format!("publishers waited {waits} times for the recording, which shows in their lag"));
     }
@@ -134,13 +162,12 @@ pub fn warnings(findings: &Findings, settings: &Settings) -> Vec<String> {
         let late = "policies were not applied by every shard in time; they were closed there until then";
         warnings.push(format!("{incomplete} {late}"));
     }
-    let others = point.preempted_share() + point.steal_share;
-    if others > OTHERS_MAX {
+    if is_disturbed(point) {
         warnings.push(format!(
             "others had the CPUs for {:.0} % of the time (this system {:.1} %, the hypervisor {:.1} %): repeat it on a quiet machine",
-            100.0 * others,
+            100.0 * others_share(point),
             100.0 * point.preempted_share(),
-            100.0 * point.steal_share
+            100.0 * point.around.steal_share
         ));
     }
     warnings
@@ -216,7 +243,7 @@ pub fn limit_of_point(point: &PointResult, recorder: &RecorderCost, settings: &S
          and others had the CPUs for {:.0} %",
         point.rate_per_s,
         if reasons.is_empty() { "the target was kept".to_owned() } else { reasons.join(", and ") },
-        100.0 * (point.preempted_share() + point.steal_share),
+        100.0 * others_share(point),
     );
     LimitedBy { what: what.to_owned(), evidence }
 }

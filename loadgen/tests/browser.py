@@ -1,6 +1,7 @@
 """Opens the pages of a folder in a browser, and reads what lies beside them with other people's programs.
 
-Usage: browser.py FOLDER BROWSER. In the folder: run.html, capacity.html and overlay.html; run.json, run.hlog; schema.json.
+Usage: browser.py FOLDER BROWSER. In the folder: run.html, capacity.html, double.html, replay.html and overlay.html;
+run.json, run.hlog; capacity.json; schema.json.
 Ends with 1 and a line for each thing that is wrong. Leaves screenshots in FOLDER/screenshots, to be looked at.
 """
 
@@ -16,6 +17,8 @@ from playwright.sync_api import sync_playwright
 
 PLOTS = {
     "run.html": ["curve", "heat-0", "fan-out", "skipped", "sent", "traffic", "cost"],
+    "replay.html": ["curve", "heat-0", "fan-out", "skipped", "sent", "traffic", "cost"],
+    "double.html": ["curve", "heat-0", "fan-out", "skipped", "sent", "traffic", "cost"],
     "capacity.html": ["curve", "heat-0", "throughput", "fan-out", "skipped", "sent", "traffic", "cost"],
     "overlay.html": ["curve", "heat-0", "heat-1", "throughput", "fan-out", "skipped", "sent", "traffic", "cost"],
 }
@@ -29,15 +32,20 @@ plot => {
   const named = svg.getAttribute('aria-labelledby').split(' ').map(id => document.getElementById(id)?.textContent ?? '');
   const shapes = [...svg.querySelectorAll('polyline, polygon, circle, rect')].filter(
       shape => { const { width, height } = shape.getBBox(); return width > 0 || height > 0; });
-  const paints = [...svg.querySelectorAll('[fill], [stroke]')].flatMap(
+  const paints = [...svg.querySelectorAll('polyline, polygon, circle, rect')].flatMap(
       shape => [getComputedStyle(shape).fill, getComputedStyle(shape).stroke]);
+  // How a legend's entry looks: colour, dashes, and the corners of its shape.
+  const keys = [...plot.querySelectorAll('.legend .swatch')].map(swatch => {
+      const line = getComputedStyle(swatch.querySelector('line'));
+      return { name: swatch.parentElement.textContent.trim(), colour: line.stroke, dashes: line.strokeDasharray,
+               shape: swatch.querySelector('polygon').getAttribute('points') }; });
   const labels = [...svg.querySelectorAll('text')];
   return {
     id: plot.id, width: box.width, height: box.height, named, marks: Number(svg.dataset.marks), shapes: shapes.length,
     labels: labels.length, out: labels.filter(label => { const text = label.getBoundingClientRect();
       return text.left < box.left - 1 || text.right > box.right + 1 || text.top < box.top - 1
         || text.bottom > box.bottom + 1; }).map(label => label.textContent),
-    ink: getComputedStyle(labels[0]).fill, colours: [...new Set(paints)],
+    ink: getComputedStyle(labels[0]).fill, colours: [...new Set(paints)], keys,
     rows: plot.querySelectorAll('details tbody tr').length, legend: plot.querySelectorAll('.legend li').length,
   };
 }
@@ -55,6 +63,21 @@ def quantile(histogram, share):
 def expect(what, holds):
     if not holds:
         wrong.append(what)
+
+
+def check_looks(at, plot, is_overlaid):
+    """Series are told apart by colour as well as without it, and are drawn as the legend has them."""
+    keys = plot["keys"]
+    for key in keys:
+        expect(f"{at}: nothing is drawn in the colour of {key['name']}, {key['colour']}", key["colour"] in plot["colours"])
+    for number, one in enumerate(keys):
+        for other in keys[:number]:
+            both = f"{at}: {other['name']} and {one['name']}"
+            if is_overlaid:
+                expect(f"{both} have one colour, {one['colour']}", one["colour"] != other["colour"])
+                expect(f"{both} have one shape", one["shape"] != other["shape"])
+            else:
+                expect(f"{both} look alike without colour", (one["shape"], one["dashes"]) != (other["shape"], other["dashes"]))
 
 
 def look_at(browser, file, scheme, width, screenshots):
@@ -76,7 +99,7 @@ def look_at(browser, file, scheme, width, screenshots):
         expect(f"{at}: {plot['labels']} labels", plot["labels"] >= 3)
         expect(f"{at}: labels out of the picture: {plot['out']}", not plot["out"])
         expect(f"{at}: no numbers beside it", plot["rows"] > 0 and plot["legend"] > 0)
-        expect(f"{at}: everything in one colour {plot['colours']}", len(plot["colours"]) >= 3)
+        check_looks(at, plot, is_overlaid=len(plot["keys"]) > 1 and file.stem == "overlay" and not name.startswith("plot-heat"))
         light = sum(int(part) for part in plot["ink"].removeprefix("rgb(").rstrip(")").split(",")) > 384
         expect(f"{at}: writes in {plot['ink']}", light == (scheme == "dark"))
     wide = page.evaluate("document.documentElement.scrollWidth")

@@ -39,8 +39,12 @@ fn others_can_read_what_is_written() {
     let [python, browser] = found.lines().collect::<Vec<_>>()[..] else { panic!("two lines: {found}") };
 
     let small = "--users 400 --contacts 20 --skip-max 100%";
-    loadgen(&format!("run {small} --rate 1500 --duration 3s --html run.html --json run.json --hlog run.hlog"));
-    loadgen(&format!("capacity {small} --slo 20ms --duration 500ms --html capacity.html --json capacity.json"));
+    loadgen(&format!(
+        "run {small} --rate 1500 --duration 3s --html run.html --json run.json --hlog run.hlog --record run.trace"
+    ));
+    loadgen(&format!("run {small} --schedule trace:run.trace --speed 2 --html replay.html"));
+    loadgen(&format!("run {small} --target double:stall=200ms/1s --rate 1000 --duration 2s --html double.html"));
+    loadgen(&format!("capacity {small} --slo 200ms --duration 500ms --html capacity.html --json capacity.json"));
     loadgen("report run.json capacity.json --out overlay.html");
     std::fs::write(folder().join("schema.json"), loadgen("schema").stdout).unwrap();
 

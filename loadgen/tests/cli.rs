@@ -5,7 +5,7 @@ mod program;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use program::{PASS, loadgen, output, refused, scratch};
+use program::{FAIL, PASS, loadgen, output, refused, scratch};
 
 #[test]
 fn help_teaches_with_examples() {
@@ -38,6 +38,17 @@ fn wrong_flags_are_refused() {
     refused("--skip-max 200%", &["from 0 to 1"]);
     refused("--shards 0", &["--shards"]);
     refused("--target teapot", &["embedded", "null"]);
+}
+
+#[test]
+fn what_would_be_passed_over_is_refused() {
+    refused("run --vary users --users 200", &["--vary users", "`loadgen run`", "`loadgen capacity`"]);
+    refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
+    refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
+    let storm = "--users 200 --contacts 20 --schedule reconnect-storm:20%";
+    refused(&format!("run {storm}/800ms --duration 1s"), &["0.8 s", "a quarter", "1 s", "--duration"]);
+    refused(&format!("{storm}/800ms"), &["0.8 s", "the shortest point of a search", "1 s"]);
+    refused(&format!("{storm}/400ms --duration 500ms"), &["0.4 s", "0.5 s"]);
 }
 
 #[test]
@@ -148,6 +159,13 @@ fn the_null_target_runs_without_an_engine() {
 }
 
 #[test]
+fn a_run_in_which_nothing_was_due_is_no_pass() {
+    let (code, page, _) = output("run --users 200 --rate 0.001 --duration 300ms --target null --schedule constant");
+    assert_eq!(code, FAIL, "{page}");
+    assert!(page.contains("nothing was due in the measured time"), "{page}");
+}
+
+#[test]
 fn an_interrupted_run_still_tells_what_it_measured() {
     let path = scratch("cut.json");
     let child = loadgen(&format!("run --users 200 --rate 200 --duration 60s --json {}", path.display()))
@@ -167,6 +185,12 @@ fn an_interrupted_run_still_tells_what_it_measured() {
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(path).unwrap();
     assert_eq!(report["cut_short"], true);
+    let series = &report["series"];
+    let (measured_s, interval_s) = (report["measured_s"].as_f64().unwrap(), series["interval_s"].as_f64().unwrap());
+    for column in ["/publications_planned", "/notifications_delivered", "/last_us/count", "/last_cells/counts"] {
+        let entries = series.pointer(column).unwrap().as_array().unwrap().len();
+        assert_eq!(entries, (measured_s / interval_s).ceil() as usize, "{column}: what never came is no interval");
+    }
     assert!(report["publications"]["sent"].as_u64().unwrap() > 50, "{page}");
 }
 

@@ -2,7 +2,10 @@
 
 mod program;
 
-use program::{PASS, output, refused, scratch, take_report};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use program::{PASS, loadgen, output, refused, scratch, take_report};
 use serde_json::Value;
 
 const ON_A_DOUBLE: &str = "--users 200 --contacts 10 --shards 1 --model plain";
@@ -26,6 +29,22 @@ fn a_stall_shows_in_latency_from_plan() {
 }
 
 #[test]
+fn latency_that_grows_all_the_while_is_told_and_a_short_time_is_not_judged() {
+    let on = format!("run {ON_A_DOUBLE} --target double:service=1500us --rate 1000 --duration");
+    // Each second brings half a second more to do.
+    let (_, report) = run(&format!("{on} 4s"), "grows");
+    assert_eq!(report["steadiness"]["found"], "trend", "{}", report["steadiness"]);
+    assert!(report["steadiness"]["change_share"].as_f64().unwrap() > 0.5, "{}", report["steadiness"]);
+    let warned = |warning: &Value| warning.as_str().unwrap().contains("last watcher's median rose");
+    assert!(report["warnings"].as_array().unwrap().iter().any(warned), "{}", report["warnings"]);
+    let (_, report) = run(&format!("{on} 300ms"), "short");
+    assert_eq!(report["steadiness"]["found"], "too-short");
+    assert!(!report["warnings"].as_array().unwrap().iter().any(warned), "{}", report["warnings"]);
+    let (_, report) = run(&format!("{on} 4s --schedule ramp"), "ramp");
+    assert!(report.get("steadiness").is_none(), "where the load changes latency may: {}", report["steadiness"]);
+}
+
+#[test]
 fn a_limit_that_is_known_is_found_and_named() {
     let line = format!("capacity {ON_A_DOUBLE} --target double:bucket=8000/s --duration 400ms --slo last.p99<50ms");
     let (code, report) = run(&line, "bucket");
@@ -36,7 +55,8 @@ fn a_limit_that_is_known_is_found_and_named() {
     assert_eq!(report["capacity"]["rate_limited_by"], "double");
     assert_eq!(report["limited_by"], "double");
     assert!(report["capacity"]["failed_per_s"].as_f64().unwrap() > found, "{report}");
-    assert_ne!(report["capacity"]["ended"], "");
+    let ended = report["capacity"]["ended"].as_str().unwrap();
+    assert!(ended.starts_with("settled") || ended.starts_with("not settled"), "it has a limit: {ended}");
 }
 
 #[test]
@@ -51,6 +71,21 @@ fn bad_watchers_are_told_in_the_end_and_nobody_waits_for_them() {
     assert_eq!(report["troubled"]["return_us"]["count"].as_u64().unwrap(), bad("returned"));
     assert_eq!((&report["notifications"]["lost"], &report["publications"]["unfinished"]), (&0.into(), &0.into()));
     assert!(report["books"]["compared"].as_u64().unwrap() > 10_000, "they are looked at, too: {report}");
+}
+
+#[test]
+fn after_ctrl_c_nobody_leaves_who_has_not_left_yet() {
+    let path = scratch("hurry");
+    let line = "run --users 200 --contacts 10 --rate 200 --duration 60s --skip-max 100% --drop 50%/min --json";
+    let mut child = loadgen(line).arg(&path).stdout(Stdio::null()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    child.wait().unwrap();
+    let report = take_report(&path);
+    let bad = |what: &str| report["troubled"][what].as_u64().unwrap();
+    assert!(bad("watchers") > 50 && bad("left") < bad("watchers") / 2, "{report}");
+    assert_eq!(bad("left"), bad("returned"));
+    assert_eq!((&report["notifications"]["lost"], &report["books"]["balanced"]), (&0.into(), &true.into()));
 }
 
 #[test]

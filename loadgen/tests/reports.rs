@@ -1,12 +1,14 @@
 //! Reports that were saved: pages made of them, files that are refused, and the forms of other tools.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{self, Command};
 use std::sync::OnceLock;
 
+use fanfare_loadgen::outputs::Output;
 use fanfare_loadgen::report::histogram::decode;
 use fanfare_loadgen::report::page::{self, PageError, Subject};
 use fanfare_loadgen::report::saved::{Saved, SavedError};
+use fanfare_loadgen::report::screen::grouped;
 use fanfare_loadgen::report::{export, json, schema_text};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
@@ -18,7 +20,7 @@ fn scratch(name: &str) -> PathBuf {
 
 fn loadgen(arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
-    let Output { status, stdout, stderr } =
+    let process::Output { status, stdout, stderr } =
         command.args(arguments).current_dir(env!("CARGO_TARGET_TMPDIR")).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code(), text(stdout), text(stderr))
@@ -80,9 +82,13 @@ fn broken_files_are_refused_with_their_name_the_place_and_what_was_expected() {
     let said = refusal("type.json", &changed("/config/users", "many".into()));
     assert!(said.contains("type.json:1:") && said.contains("\"many\", expected u32"), "{said}");
     let said = refusal("older.json", &changed("/schema", 0.into()));
-    assert!(said.contains("key `schema` is 0") && said.contains("reads schema 1") && said.contains("older"), "{said}");
+    assert!(
+        said.contains("key `schema` is 0") && said.contains("reads schema 1") && said.contains("or measure again"),
+        "{said}"
+    );
     let newer = changed("/schema", 2.into()).replace("\"config\"", "\"renamed\"");
-    assert!(refusal("newer.json", &newer).contains("written by a newer version"), "before the rest");
+    let said = refusal("newer.json", &newer);
+    assert!(said.contains("a newer loadgen wrote it: read it with that one"), "before the rest: {said}");
     assert!(refusal("other.json", "{\"a\": 1}").contains("it is not a report of loadgen"));
     let said = refusal("short.json", &changed("/series/last_us/p99", serde_json::json!([1, 2])));
     assert!(said.contains("`series.last_us.p99` has 2 entries, expected 10"), "{said}");
@@ -127,8 +133,9 @@ fn each_plot_has_its_picture_its_legend_and_its_numbers() {
         assert!(plot.contains("<svg viewBox") && plot.contains("<title id=") && plot.contains("<desc id="), "{id}");
         assert!(plot.matches("<tr>").count() > 1 && plot.contains("<ul class=\"legend\"><li>"), "{id}");
     }
-    let last = report.latency_us.last.count.to_string();
-    assert!(page.contains("PASS") && page.contains("coordinated omission") && !last.is_empty());
+    let sent = grouped(report.publications.sent);
+    assert!(page.contains("PASS") && page.contains("coordinated omission"));
+    assert!(page.contains(&format!(">{sent}<")), "the numbers are those of the report: {sent}");
     assert!(page.contains("`loadgen capacity`"), "why there is no throughput against latency");
     for outside in ["<script", "http://", "https://", "@import", "url("] {
         assert!(!page.replace("http://www.w3.org/2000/svg", "").contains(outside), "{outside}");
@@ -154,6 +161,22 @@ fn nothing_that_a_report_says_becomes_part_of_the_page() {
         page::render(&[Subject { name: evil, report: &report }, Subject { name: "b", report: &report }]).unwrap();
     assert!(!page.contains("<script") && !page.contains("<svg onload"), "something was not escaped");
     assert!(page.matches("&#60;script&#62;").count() + page.matches("&lt;script&gt;").count() > 8);
+}
+
+#[test]
+fn a_latency_target_is_shown_whosever_it_is() {
+    let Saved { name, mut report } = read("slo.json", saved()).unwrap();
+    for (slo, slo_us, shown) in [
+        (Some("first.p50&lt;1000us"), None, "first.p50&lt;1000us"),
+        (None, Some(5_000), "last.p99&lt;5000us"),
+        (None, None, "none"),
+    ] {
+        report.config.slo = slo.map(|slo| slo.replace("&lt;", "<"));
+        report.config.slo_us = slo_us;
+        let page = page::render(&[Subject { name: &name, report: &report }]).unwrap().replace("&#60;", "&lt;");
+        let row = &page[page.find("latency target").expect("a row")..];
+        assert!(row[..row.find("</tr>").unwrap()].contains(shown), "{shown}: {}", &row[..200]);
+    }
 }
 
 #[test]
@@ -193,7 +216,8 @@ fn the_program_makes_a_page_of_saved_results_and_says_where() {
     let [file, page] = [path.to_str().unwrap(), out.to_str().unwrap()];
     let (code, said, complaint) = loadgen(&["report", file, file, "--out", page]);
     assert_eq!((code, said.trim()), (Some(0), page), "{complaint}");
-    assert!(std::fs::read_to_string(&out).unwrap().ends_with("</html>\n") || out.exists());
+    let whole = std::fs::read_to_string(&out).unwrap();
+    assert!(whole.trim_end().ends_with("</html>"), "{}", whole.len());
     std::fs::write(&path, &saved()[..100]).unwrap();
     let (code, _, complaint) = loadgen(&["report", file, "--out", page]);
     assert_eq!(code, Some(2), "{complaint}");
@@ -225,6 +249,38 @@ fn every_form_is_written_and_a_full_disk_fails_the_run_after_its_report() {
         assert!(written.len() > 200, "{form}: {written}");
         std::fs::remove_file(path(&form[2..])).unwrap();
     }
+}
+
+#[test]
+fn a_file_that_could_not_be_written_anew_holds_what_it_held() {
+    let path = scratch("kept.json");
+    let run = format!("{} run --target null --users 200 --rate 500 --duration 300ms", env!("CARGO_BIN_EXE_loadgen"));
+    // No file may be longer than a block or two: the report stops there, as on a disk that has filled.
+    let limited = format!("trap '' XFSZ; ulimit -f 1; exec {run} --skip-max 100% --json {}", path.display());
+    for before in [None, Some("the result of yesterday")] {
+        before.iter().for_each(|text| std::fs::write(&path, text).unwrap());
+        let process::Output { status, stderr, .. } = Command::new("sh").args(["-c", &limited]).output().unwrap();
+        let complaint = String::from_utf8(stderr).unwrap();
+        assert_eq!(status.code(), Some(1), "{complaint}");
+        assert!(complaint.contains("kept.json: cannot be written: File too large"), "{complaint}");
+        assert_eq!(std::fs::read_to_string(&path).ok().as_deref(), before);
+    }
+    std::fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_is_written_through_its_link_with_the_rights_that_it_had() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let (path, link) = (scratch("linked.html"), scratch("link.html"));
+    std::fs::write(&path, "old").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+    symlink(&path, &link).unwrap();
+    Output::open("--out", &link).unwrap().write(b"new").unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    std::fs::remove_file(link).unwrap();
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]
@@ -273,6 +329,11 @@ fn tables_and_metrics_hold_the_figures_of_the_report() {
     let micros = value.parse::<f64>().unwrap() * 1e6;
     assert!((micros - report.latency_us.last.p99 as f64).abs() < 0.5);
     assert!(metrics.ends_with("# EOF\n"));
+    let nothing = serde_json::json!({"p50": 0, "p90": 0, "p99": 0, "p999": 0, "max": 0, "count": 0});
+    let Saved { report, .. } = read("none.json", &changed("/latency_us/first", nothing)).unwrap();
+    let metrics = export::prometheus::render(&report);
+    assert!(!metrics.contains("from=\"plan\",watcher=\"first\""), "of nothing there are no quantiles: {metrics}");
+    assert!(metrics.contains("from=\"send\",watcher=\"first\"") && metrics.contains("from=\"plan\",watcher=\"last\""));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use fanfare::Category;
-use fanfare_loadgen::args::{Cli, RuntimeName, Verb};
+use fanfare_loadgen::args::{Cli, Verb};
 use fanfare_loadgen::crew::{Answer, Checked, Crew, CrewPlan, Order};
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::payload::{Header, Press};
@@ -17,8 +17,8 @@ use fanfare_loadgen::report::{Report, json, screen};
 use fanfare_loadgen::sample::{ONE_IN, Sample};
 use fanfare_loadgen::schedule::Mix;
 use fanfare_loadgen::settings::{Purpose, Settings};
-use fanfare_loadgen::targets::{self, Sizes};
-use fanfare_loadgen::trace::usage::Reels;
+use fanfare_loadgen::targets::{self, RuntimeName, Sizes};
+use fanfare_loadgen::trace::reels::Reels;
 use fanfare_tuning::users::Spread;
 
 /// A run of this line that can follow so many subscriptions.

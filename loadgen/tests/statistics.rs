@@ -96,8 +96,10 @@ proptest! {
         let window = if all { Window::All } else { Window::NewerHalf };
         let mut steadiness = Steadiness::new(Settings { share_max: 0.05, confidence: 0.95, window });
         values.iter().for_each(|&value| steadiness.push(value));
-        if let State::Steady(limits) = steadiness.state() {
-            prop_assert!(limits.share() <= 0.05);
+        for state in [steadiness.state(), steadiness.end()] {
+            if let State::Steady(limits) = state {
+                prop_assert!(limits.share() <= 0.05);
+            }
         }
         let finite: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
         let _ = (Trend::of(&finite), MeanLimits::of(&finite, 0.95), changes(&finite, 0.95, &mut rng(1)));

@@ -3,76 +3,14 @@
 mod traces;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use fanfare_loadgen::trace::export::export;
 use fanfare_loadgen::trace::import::{How, import};
 use fanfare_loadgen::trace::{Event, Header, Kind, Reader};
 use proptest::prelude::*;
-use traces::{HEADER, drawn, read, scratch, write};
-
-const KEY: &str = "00112233445566778899aabbccddeeff\n";
-
-/// A folder for one test alone, gone with it.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = scratch(name);
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) {
-        fs::write(self.0.join(name), content).unwrap();
-    }
-
-    fn read(&self, name: &str) -> (Header, Vec<Event>) {
-        read(&fs::read(self.0.join(name)).unwrap()).unwrap()
-    }
-
-    /// Runs the program in this folder: exit code, what it says, what it complains of.
-    fn loadgen(&self, arguments: &str) -> (Option<i32>, String, String) {
-        let output = Command::new(env!("CARGO_BIN_EXE_loadgen"))
-            .args(arguments.split_whitespace())
-            .current_dir(&self.0)
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    }
-
-    fn done(&self, arguments: &str) -> String {
-        let (code, says, complaint) = self.loadgen(arguments);
-        assert_eq!(code, Some(0), "{arguments}: {says}{complaint}");
-        says
-    }
-
-    fn refused(&self, code: i32, arguments: &str, says: &[&str]) {
-        let (found, page, complaint) = self.loadgen(arguments);
-        assert_eq!(found, Some(code), "{arguments}: {page}{complaint}");
-        for part in says {
-            assert!(
-                complaint.contains(part) || page.contains(part),
-                "{arguments}: `{part}` is not in: {page}{complaint}"
-            );
-        }
-    }
-
-    fn is_empty_but_for(&self, names: &[&str]) {
-        let mut found: Vec<_> =
-            fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-        found.sort();
-        assert_eq!(found, names);
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use traces::folder::{Folder, KEY};
+use traces::{HEADER, drawn, read, write};
 
 fn without_times(events: &[Event]) -> Vec<(u32, Kind)> {
     events.iter().map(|event| (event.user, event.kind)).collect()
@@ -88,6 +26,14 @@ fn a_replay_recorded_again_is_the_same_trace() {
     folder.done(&format!("{run} --record fast.trace --speed 4"));
     let page = folder.done(&format!("{run} --record max.trace --speed max"));
     assert!(page.contains("latency from plan is latency from send"), "{page}");
+    folder.done(&format!("{run} --speed max --json max.json --csv max.csv --hlog max.hlog"));
+    let text = |name: &str| fs::read_to_string(folder.0.join(name)).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&text("max.json")).unwrap();
+    assert!(report.get("series").is_none(), "nobody knew beforehand how long it would be");
+    let whole = format!("whole,0.0,{},", report["measured_s"].as_f64().unwrap());
+    assert!(text("max.csv").lines().skip(1).all(|line| line.starts_with(&whole)), "`{whole}`: {}", text("max.csv"));
+    assert_eq!(text("max.hlog").matches("Tag=").count(), 3, "all of it is one interval: {}", text("max.hlog"));
+    ["max.json", "max.csv", "max.hlog"].iter().for_each(|name| fs::remove_file(folder.0.join(name)).unwrap());
     let (header, events) = folder.read("drawn.trace");
     assert!((5_000..9_000).contains(&events.len()), "{}", events.len());
     assert!(events.iter().any(|event| matches!(event.kind, Kind::Publish { category: 1.., .. })));
@@ -98,7 +44,8 @@ fn a_replay_recorded_again_is_the_same_trace() {
         let (found, replayed) = folder.read(name);
         assert_eq!(found, header);
         assert!(without_times(&replayed) == without_times(&events), "{name} is the same apart from times");
-        assert!(replayed.last().unwrap().at_us < events.last().unwrap().at_us / 3, "{name}");
+        let times = |events: &[Event]| events.iter().map(|event| event.at_us).collect::<Vec<_>>();
+        assert!(times(&replayed) != times(&events) && times(&replayed).is_sorted(), "{name} has times of its own");
     }
     // What was written on the way is gone.
     folder.is_empty_but_for(&["drawn.trace", "fast.trace", "max.trace", "once.trace", "one-shard.trace"]);
@@ -119,13 +66,36 @@ fn an_engines_run_is_recorded_and_replayed_with_everything_that_users_did() {
     }
     let info = folder.done("trace info engine.trace");
     assert!(info.contains("composed presence") && info.contains("edit-policy") && info.contains("--seed 3"), "{info}");
-    folder.done(&format!("{run} --schedule trace:engine.trace --record again.trace"));
+    let page = folder.done(&format!("{run} --schedule trace:engine.trace --record again.trace"));
+    assert!(!page.contains("others watch others"), "{page}");
     assert_eq!(folder.read("again.trace"), (header, events.clone()));
     folder.done(&format!("{run} --schedule trace:engine.trace --speed max --record max.trace"));
     assert!(without_times(&folder.read("max.trace").1) == without_times(&events));
     // Without an engine, what is not shown is passed over, and recorded all the same.
     folder.done(&format!("{run} --target null --schedule trace:engine.trace --record null.trace"));
-    assert_eq!(folder.read("null.trace"), (header, events));
+    assert_eq!(folder.read("null.trace"), (header, events.clone()));
+    // Who could have done it matters to nobody there: these have one endpoint each, and other colleagues.
+    for target in ["null", "double:service=1us"] {
+        let other = format!("{run} --endpoints 1 --target {target}").replace("--seed 3", "--seed 4");
+        let page = folder.done(&format!("{other} --schedule trace:engine.trace --record other.trace"));
+        assert!(
+            page.contains("the trace is of 400 users drawn with --seed 3, and this run has 400 drawn with --seed 4"),
+            "{page}"
+        );
+        assert_eq!(folder.read("other.trace"), (header, events.clone()), "{target}");
+    }
+}
+
+#[test]
+fn who_was_to_leave_after_the_end_of_a_replay_is_not_waited_for() {
+    let folder = Folder::new("leave");
+    folder.done("trace draw --model plain --users 500 --contacts 5 --rate 2000 --duration 500ms --out drawn.trace");
+    let run = "run --model plain --users 500 --contacts 5 --skip-max 100% --slo 10s --drop 100%/min --schedule trace:drawn.trace";
+    folder.done(&format!("{run} --speed max --json max.json"));
+    let report: serde_json::Value = serde_json::from_slice(&fs::read(folder.0.join("max.json")).unwrap()).unwrap();
+    let bad = |what: &str| report["troubled"][what].as_u64().unwrap();
+    assert!(bad("watchers") > 20 && bad("left") < bad("watchers") / 2, "{}", report["troubled"]);
+    assert_eq!(bad("left"), bad("returned"));
 }
 
 #[test]
@@ -212,7 +182,7 @@ fn csv_becomes_a_trace_and_names_become_numbers() {
     folder.file("log.csv", rows);
     folder.file("key", KEY);
     folder.refused(1, "trace import log.csv --out log.trace", &["log.csv:2: time_s is `1700000000.5`", "--from-first"]);
-    folder.refused(1, "trace info log.trace", &["log.trace: it was never finished"]);
+    folder.is_empty_but_for(&["key", "log.csv"]);
     let says = folder.done("trace import log.csv --from-first --out log.trace");
     assert!(says.contains("4 events of 2 users"), "{says}");
     let (header, events) = folder.read("log.trace");
@@ -246,7 +216,7 @@ fn wrong_csv_is_told_with_line_and_column() {
     let row = |row: &str| format!("time_s,user,kind,category,bytes\n1,ken,publish,0,24\n{row}\n");
     refused("", &["x.csv:1: the columns are ``, but `time_s,user,kind,category,bytes`"]);
     refused("time,user\n", &["x.csv:1: the columns are `time,user`"]);
-    refused(&row("2,ken,publish,0"), &["x.csv", "line: 3", "4 fields"]);
+    refused(&row("2,ken,publish,0"), &["x.csv:3: it has 4 fields, but 5 were expected"]);
     refused(&row("soon,ken,publish,0,1"), &["x.csv:3: time_s is `soon`, but seconds"]);
     refused(&row("nan,ken,publish,0,1"), &["x.csv:3: time_s is `nan`"]);
     refused(&row("-1,ken,publish,0,1"), &["x.csv:3: time_s is `-1`"]);

@@ -1,24 +1,34 @@
 //! Which load to try next, in publications a second or in users: the search itself, without a clock, a target or a
 //! measurement.
 //!
-//! Loads double until one fails. Then the gap between the best that passed and the worst that did not is halved, by
-//! short points, until the two are close. Long points confirm the best, a step lower each time that they fail; when one
-//! passes, the gap to the lowest that failed is halved again while there is time. The invariant: what was confirmed
-//! passed a long point, and whatever failed one is above it.
+//! Loads double until one fails. Then the gap between the best that passed and the lowest that did not is halved, by short
+//! points, until the two are close. Long points confirm the best, a step lower each time that they fail; when one passes,
+//! the gap to the lowest that failed is halved again while there is time. No single failure is believed: before a search
+//! ends at a load, or goes a long way back from it, that load is tried again, and what passes then puts the bound back to
+//! where it was. The invariant: what was confirmed passed more long points than it failed, and what is reported as failed
+//! is above it.
 
 use std::time::Duration;
+
+pub use super::evidence::Went;
+use super::evidence::{Evidence, Length};
 
 /// How close the best and the worst are to become.
 const CLOSE_ENOUGH: f64 = 1.03;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 4.0;
+/// To halve a gap as wide as this for nothing takes longer than to try again what failed.
+const WIDE: f64 = 0.99 * GROWTH;
 /// What confirmations take off the load, one after the other, until one succeeds: above its limit a target may fall
 /// behind so slowly that no short point shows it. The steps grow, for there is time for five or six long points; what
-/// lies between the last two is looked at afterwards.
-const STEPS_DOWN: [f64; 7] = [1.0, 0.97, 0.91, 0.82, 0.7, 0.5, 0.3];
+/// lies between the last two is looked at afterwards. The first is small, for it may have been bad luck.
+const STEPS_DOWN: [f64; 7] = [1.0, 0.98, 0.92, 0.83, 0.7, 0.5, 0.3];
 
-/// Long points after the first that passed: what four of them do not settle is noise.
-const SETTLING_MAX: usize = 4;
+/// With so many long points left each of them takes a further step.
+const POINTS_OF_STEPS: usize = 4;
+
+/// Long points after the first that passed: what so many of them do not settle is noise.
+const SETTLING_MAX: usize = 8;
 
 /// What a point is for, and so how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,14 +68,9 @@ pub enum Next {
 /// A search under way.
 #[derive(Clone, Debug)]
 pub struct Hunt {
-    /// The highest load that passed a point of any length, until a longer one says otherwise.
-    low: f64,
-    /// The lowest that failed one.
-    high: Option<f64>,
-    confirmed: Option<f64>,
-    steps: usize,
+    evidence: Evidence,
     settling: usize,
-    next: f64,
+    begin: f64,
     /// Below the least, nothing that passes says anything; above the most, there is no limit worth the name.
     least: f64,
     most: f64,
@@ -75,139 +80,109 @@ pub struct Hunt {
 }
 
 impl Hunt {
-    /// A search from a load on, between the least and the most, that has so much time and confirms by points of a length.
+    /// A search from a load on, or from the most if that is less, down to the least, that has so much time and confirms by
+    /// points of a length.
     #[must_use]
     pub fn new(begin: f64, (least, most): (f64, f64), time_max: Duration, confirming: Duration) -> Self {
-        let (low, high, confirmed, steps, settling) = (0.0, None, None, 0, 0);
-        Self { low, high, confirmed, steps, settling, next: begin, least, most, time_max, confirming }
+        let evidence = Evidence::default();
+        Self { evidence, settling: 0, begin: begin.min(most), least, most, time_max, confirming }
     }
 
     /// What to do after so much time.
     #[must_use]
     pub fn next(&self, elapsed: Duration) -> Next {
-        let is_time_up = elapsed + self.confirming > self.time_max;
-        if let Some(confirmed) = self.confirmed {
-            return match self.high {
-                None => Next::End(Ended::NoLimit),
-                Some(high) if high / confirmed <= CLOSE_ENOUGH => Next::End(Ended::Settled),
-                Some(_) if is_time_up || self.settling == SETTLING_MAX => Next::End(Ended::TimeUp),
-                Some(high) => Next::Try(Stage::Confirm, (confirmed * high).sqrt()),
-            };
+        if let Some(confirmed) = self.confirmed() {
+            return self.settle(confirmed, elapsed);
         }
-        match self.high {
-            _ if self.steps > 0 => {}
-            None if self.next <= self.most => return Next::Try(Stage::Grow, self.next),
-            Some(high) if self.low == 0.0 && high / SHRINK < self.least => return Next::End(Ended::NothingPassed),
-            Some(high) if self.low == 0.0 => return Next::Try(Stage::Narrow, high / SHRINK),
-            // Half of the time belongs to the confirmations.
-            Some(high) if high / self.low > CLOSE_ENOUGH && elapsed < self.time_max / 2 => {
-                return Next::Try(Stage::Narrow, (self.low * high).sqrt());
-            }
-            _ => {}
+        if self.evidence.tried_long() == 0
+            && let Some(next) = self.approach(elapsed)
+        {
+            return next;
         }
-        match STEPS_DOWN.get(self.steps) {
-            Some(step) if !is_time_up => Next::Try(Stage::Confirm, self.low * step),
-            Some(_) => Next::End(Ended::TimeUp),
-            None => Next::End(Ended::NothingPassed),
+        let left = self.long_points_left(elapsed);
+        if left == 0 {
+            return Next::End(Ended::TimeUp);
         }
+        // What failed while others had the CPUs is tried again before it costs a step, while there is time for steps.
+        if let Some(load) = self.evidence.in_doubt()
+            && left >= POINTS_OF_STEPS
+        {
+            return Next::Try(Stage::Confirm, load);
+        }
+        let Some(carried) = self.evidence.carried() else { return Next::End(Ended::NothingPassed) };
+        // The fewer points are left, the larger a step after a failure: what ends with nothing confirmed has found nothing.
+        let step = match self.evidence.tried_long() {
+            0 => 0,
+            tried => tried.max((POINTS_OF_STEPS + 1).saturating_sub(left)),
+        };
+        let confirm = |share: &f64| Next::Try(Stage::Confirm, carried * share);
+        STEPS_DOWN.get(step).map_or(Next::End(Ended::NothingPassed), confirm)
     }
 
     /// Tells how the point went that was asked for last.
-    pub fn tell(&mut self, stage: Stage, load: f64, passed: bool) {
-        self.settling += usize::from(self.confirmed.is_some());
-        match (stage, passed) {
-            (Stage::Confirm, true) => self.confirmed = Some(load),
-            (_, true) => self.low = self.low.max(load),
-            (Stage::Confirm, false) => {
-                self.steps += 1;
-                self.fail(load);
-            }
-            (_, false) => self.fail(load),
-        }
-        if stage == Stage::Grow {
-            // The most is tried itself, however near it is.
-            self.next = if load < self.most { (load * GROWTH).min(self.most) } else { f64::INFINITY };
-        }
+    pub fn tell(&mut self, stage: Stage, load: f64, went: Went) {
+        self.settling += usize::from(self.confirmed().is_some());
+        let length = if stage == Stage::Confirm { Length::Long } else { Length::Short };
+        self.evidence.add(length, load, went);
     }
 
-    /// The load that was confirmed.
+    /// The highest load that was confirmed.
     #[must_use]
     pub fn confirmed(&self) -> Option<f64> {
-        self.confirmed
+        self.evidence.confirmed()
     }
 
-    /// The lowest that failed.
+    /// The lowest above it that failed.
     #[must_use]
     pub fn failed(&self) -> Option<f64> {
-        self.high
+        self.evidence.too_much_above(self.confirmed().unwrap_or(0.0)).map(|too_much| too_much.load)
     }
 
-    fn fail(&mut self, load: f64) {
-        self.high = Some(self.high.map_or(load, |high| high.min(load)));
+    /// Short points, until they have said what they can.
+    fn approach(&self, elapsed: Duration) -> Option<Next> {
+        // Half of the time belongs to the confirmations.
+        let is_time = elapsed < self.time_max / 2;
+        let carried = self.evidence.carried();
+        let (stage, load) = match (carried, self.evidence.too_much_above(carried.unwrap_or(0.0))) {
+            (None, None) => (Stage::Grow, self.begin),
+            // The most is tried itself, however near it is.
+            (Some(low), None) if low < self.most => (Stage::Grow, (low * GROWTH).min(self.most)),
+            (None, Some(high)) if !high.is_sure => (Stage::Grow, high.load),
+            (None, Some(high)) if high.load / SHRINK < self.least => return Some(Next::End(Ended::NothingPassed)),
+            (None, Some(high)) => (Stage::Narrow, high.load / SHRINK),
+            (Some(low), Some(high)) if !high.is_sure && high.load / low >= WIDE => (Stage::Grow, high.load),
+            (Some(low), Some(high)) if high.load / low > CLOSE_ENOUGH && is_time => {
+                (Stage::Narrow, (low * high.load).sqrt())
+            }
+            // Some seconds later than before: whatever disturbed it then may be over.
+            (Some(_), Some(high)) if !high.is_sure && is_time => (Stage::Narrow, high.load),
+            _ => return None,
+        };
+        Some(Next::Try(stage, load))
+    }
+
+    /// Long points, between what was confirmed and what failed.
+    fn settle(&self, confirmed: f64, elapsed: Duration) -> Next {
+        let load = match self.evidence.too_much_above(confirmed) {
+            None if confirmed >= self.most => return Next::End(Ended::NoLimit),
+            // What had stood in the way was bad luck.
+            None => (confirmed * GROWTH).min(self.most),
+            Some(high) if high.load / confirmed > CLOSE_ENOUGH => (confirmed * high.load).sqrt(),
+            Some(high) if high.is_sure => return Next::End(Ended::Settled),
+            Some(high) => high.load,
+        };
+        if self.long_points_left(elapsed) == 0 || self.settling == SETTLING_MAX {
+            return Next::End(Ended::TimeUp);
+        }
+        Next::Try(Stage::Confirm, load)
+    }
+
+    /// Long points that fit what is left of the time.
+    fn long_points_left(&self, elapsed: Duration) -> usize {
+        let left = self.time_max.saturating_sub(elapsed).as_nanos();
+        (left / self.confirming.as_nanos().max(1)) as usize
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LONG: Duration = Duration::from_secs(9);
-
-    /// Hunts a target that fails short points above `short` and long ones above `long`; what it found, what failed, why
-    /// it ended, and how many points it took.
-    fn hunt(short: f64, long: f64, time_max: Duration) -> (Option<f64>, Option<f64>, Ended, usize) {
-        let mut hunt = Hunt::new(2_000.0, (1.0, 5e6), time_max, LONG);
-        let mut elapsed = Duration::ZERO;
-        for points in 0..1_000 {
-            match hunt.next(elapsed) {
-                Next::End(ended) => return (hunt.confirmed(), hunt.failed(), ended, points),
-                Next::Try(stage, rate) => {
-                    elapsed += if stage == Stage::Confirm { LONG } else { Duration::from_secs(2) };
-                    hunt.tell(stage, rate, rate <= if stage == Stage::Confirm { long } else { short });
-                }
-            }
-        }
-        panic!("it does not end");
-    }
-
-    #[test]
-    fn the_limit_is_found_from_both_sides() {
-        let (found, failed, ended, points) = hunt(20_000.0, 20_000.0, Duration::from_secs(95));
-        let (found, failed) = (found.unwrap(), failed.unwrap());
-        assert_eq!(ended, Ended::Settled);
-        assert!(found <= 20_000.0 && failed > 20_000.0 && failed / found <= CLOSE_ENOUGH, "{found} {failed}");
-        assert!(points < 14, "{points}");
-    }
-
-    #[test]
-    fn what_short_points_do_not_show_long_ones_do() {
-        let (found, failed, ended, _) = hunt(24_000.0, 20_000.0, Duration::from_secs(200));
-        let (found, failed) = (found.unwrap(), failed.unwrap());
-        assert_eq!(ended, Ended::Settled);
-        assert!(found <= 20_000.0 && failed > 20_000.0 && failed / found <= CLOSE_ENOUGH, "{found} {failed}");
-    }
-
-    #[test]
-    fn it_says_why_it_ends() {
-        let ended = |short, long, seconds| hunt(short, long, Duration::from_secs(seconds)).2;
-        assert_eq!(ended(1e9, 1e9, 95), Ended::NoLimit);
-        assert_eq!(ended(0.0, 0.0, 95), Ended::NothingPassed);
-        assert_eq!(ended(30_000.0, 15_000.0, 60), Ended::TimeUp);
-        assert_eq!(ended(30_000.0, 1.0, 1_000), Ended::NothingPassed);
-    }
-
-    proptest! {
-        #[test]
-        fn it_ends_and_never_claims_what_failed(short in 1.0..1e7f64, share in 0.1..1.0f64, seconds in 10..300u64) {
-            let long = short * share;
-            let (found, failed, ended, _) = hunt(short, long, Duration::from_secs(seconds));
-            if let Some(found) = found {
-                prop_assert!(found <= long);
-                prop_assert!(failed.is_none_or(|failed| failed > found));
-                prop_assert!(ended != Ended::Settled || failed.unwrap() / found <= CLOSE_ENOUGH);
-            }
-        }
-    }
-}
+mod tests;

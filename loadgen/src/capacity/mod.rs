@@ -1,18 +1,24 @@
 //! The search for the highest rate that keeps the target.
 //!
-//! [`hunt`] says which rate to try (or, in [`users`], how many users); here it is tried, judged, and tried again if something else was to blame: machines
-//! are noisy, and a short point that failed although its shards had time left was disturbed. A point that is hopelessly
-//! late ends early.
+//! [`hunt`] says which rate to try (or, in [`users`], how many users), by what [`evidence`] there is; here it is tried and
+//! judged. Machines are noisy: only a point that was hopelessly late on busy shards, with nobody else on the machine, is
+//! told as one that need not be tried again. A point that is hopelessly late ends early.
 
+pub mod evidence;
 pub mod hunt;
 pub mod knee;
 pub mod users;
 
 use std::time::{Duration, Instant};
 
-use crate::plan::{PointResult, RunError, Session};
+use clap::ValueEnum;
+
+use crate::plan::{RunError, Session};
+use crate::point::PointResult;
+use crate::settings::Settings;
 use crate::slo::Slo;
 use crate::verdict;
+use evidence::Went;
 use hunt::{Ended, Hunt, Next, Stage};
 
 /// Where the search begins, or at the model's own rate if that is higher: a short point at this rate has the thousands
@@ -21,11 +27,9 @@ const BEGIN_PER_S: f64 = 2_000.0;
 /// No machine sends more; and a point of less says nothing.
 const RATES_PER_S: (f64, f64) = (1.0, 5e6);
 /// How long a point that only looks for the order of magnitude is measured.
-const GROW: Duration = Duration::from_millis(1_000);
+pub const GROW: Duration = Duration::from_millis(1_000);
 /// How long a point between two others is measured.
 const NARROW: Duration = Duration::from_millis(2_000);
-/// How often the rate of a short point is tried while its shards have time left.
-const TRIES: usize = 3;
 /// The share of the shards' time from which on they have none left.
 const BUSY_ENOUGH: f64 = 0.75;
 /// No new point begins after this time, so that the whole stays within two minutes.
@@ -33,12 +37,21 @@ const SEARCH_MAX: Duration = Duration::from_secs(95);
 /// The share of the time that a confirmation is counted with, so that short ones have time for all steps.
 const CONFIRMING_MAX: u32 = 4;
 
+/// What a search can vary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Vary {
+    /// Publications a second, of the users there are
+    Rate,
+    /// Users, each of whom publishes at the model's rate; each population is built, signed in, measured and checked
+    Users,
+}
+
 /// What a search found.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// The confirmed point.
     pub best: Option<PointResult>,
-    /// The lowest point that failed.
+    /// The lowest point above it that failed.
     pub limit: Option<PointResult>,
     /// All points, in order: rate, p99 of last, skipped share, and what it failed for.
     pub points: Vec<Tried>,
@@ -90,6 +103,7 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
     let longest = session.settings().duration;
     let begin_per_s = session.settings().rate_per_s.max(BEGIN_PER_S);
     let mut hunt = Hunt::new(begin_per_s, RATES_PER_S, SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
+    let mut failed = Failed::default();
     search.ended = Some(loop {
         if session.is_cut() {
             break Ended::Cut;
@@ -98,69 +112,83 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
             Next::End(ended) => break ended,
             Next::Try(stage, rate) => (stage, rate),
         };
-        let (name, measure, tries) = match stage {
-            Stage::Grow => ("grow", GROW.min(longest), TRIES),
-            Stage::Narrow => ("narrow", NARROW.min(longest), TRIES),
-            // There is no time to do it again: a rate that fails is followed by a lower one.
-            Stage::Confirm => ("confirm", longest, 1),
+        let (name, measure) = match stage {
+            Stage::Grow => ("grow", GROW.min(longest)),
+            Stage::Narrow => ("narrow", NARROW.min(longest)),
+            Stage::Confirm => ("confirm", longest),
         };
-        let point = try_often(session, &mut search, name, rate, measure, tries)?;
-        let passed = search.points.last().is_some_and(|tried| tried.reasons.is_empty());
-        match (passed, stage) {
-            (true, Stage::Confirm) => search.best = Some(point),
+        let hopeless = hopeless(session.settings(), measure);
+        let point = session.point(name, rate, measure, Some(hopeless))?;
+        let tried = Tried::of(session.settings(), &point);
+        let went = tried.went(&point, hopeless);
+        search.points.push(tried);
+        if session.is_cut() && went != Went::Passed {
             // Cut short, it says nothing about the rate; what was measured until then is reported all the same.
-            _ if session.is_cut() => {
-                search.best = search.best.or_else(|| (stage == Stage::Confirm).then_some(point));
-                break Ended::Cut;
-            }
-            (true, _) => {}
-            (false, _) if hunt.failed().is_none_or(|lowest| rate < lowest) => search.limit = Some(point),
-            (false, _) => {}
+            search.best = search.best.or_else(|| (stage == Stage::Confirm).then_some(point));
+            break Ended::Cut;
         }
-        hunt.tell(stage, rate, passed);
+        hunt.tell(stage, rate, went);
+        if went != Went::Passed {
+            failed.keep(&hunt, rate, point);
+        } else if stage == Stage::Confirm && hunt.confirmed() == Some(rate) {
+            search.best = Some(point);
+        }
     });
+    search.limit = failed.lowest(&hunt);
     Ok(search)
 }
 
-/// Tries a rate until it passes, or has failed for want of time on its shards, or has failed often enough.
-fn try_often(
-    session: &mut Session<'_>,
-    search: &mut Search,
-    name: &str,
-    rate: f64,
-    measure: Duration,
-    tries: usize,
-) -> Result<PointResult, RunError> {
-    let mut tried = 1;
-    loop {
-        let point = try_at(session, search, name, rate, measure)?;
-        let passed = search.points.last().is_some_and(|tried| tried.reasons.is_empty());
-        if passed || tried == tries || point.busy_share() > BUSY_ENOUGH || session.is_cut() {
-            return Ok(point);
-        }
-        tried += 1;
+/// So late, more than one in a hundred of a point's publications has missed the target already.
+fn hopeless(settings: &Settings, measure: Duration) -> Duration {
+    let slo = settings.slo.as_ref().map_or(Duration::ZERO, Slo::longest);
+    (slo * 20).max(measure / 5).max(Duration::from_millis(200))
+}
+
+/// Points that failed, by load: which of them is the limit is known at the end.
+#[derive(Default)]
+struct Failed(Vec<(f64, PointResult)>);
+
+impl Failed {
+    /// Keeps one, and lets go of those below what was confirmed.
+    fn keep(&mut self, hunt: &Hunt, load: f64, point: PointResult) {
+        self.0.retain(|&(other, _)| hunt.confirmed().is_none_or(|confirmed| other > confirmed));
+        self.0.push((load, point));
+    }
+
+    /// The latest at the lowest load that stands as failed.
+    fn lowest(mut self, hunt: &Hunt) -> Option<PointResult> {
+        let place = self.0.iter().rposition(|&(load, _)| hunt.failed() == Some(load))?;
+        Some(self.0.swap_remove(place).1)
     }
 }
 
-fn try_at(
-    session: &mut Session<'_>,
-    search: &mut Search,
-    name: &str,
-    rate: f64,
-    measure: Duration,
-) -> Result<PointResult, RunError> {
-    let slo = session.settings().slo.as_ref().map_or(Duration::ZERO, Slo::longest);
-    // So late, more than one in a hundred of the point's publications has missed the target already.
-    let hopeless = (slo * 20).max(measure / 5).max(Duration::from_millis(200));
-    let point = session.point(name, rate, measure, Some(hopeless))?;
-    let reasons = verdict::of_point(&point, session.settings());
-    search.points.push(Tried {
-        rate_per_s: rate,
-        users: session.settings().traits.users,
-        sent_per_s: point.sent_per_s,
-        last_p99_us: point.latency[2].p99,
-        skipped_share: point.skipped_share(),
-        reasons,
-    });
-    Ok(point)
+impl Tried {
+    /// What a point says, in short.
+    fn of(settings: &Settings, point: &PointResult) -> Self {
+        Self {
+            rate_per_s: point.rate_per_s,
+            users: settings.traits.users,
+            sent_per_s: point.sent_per_s,
+            last_p99_us: point.latency[2].p99,
+            skipped_share: point.skipped_share(),
+            reasons: verdict::of_point(point, settings),
+        }
+    }
+
+    /// A try of which nothing was measured.
+    fn nothing(settings: &Settings, reasons: Vec<String>) -> Self {
+        let (rate_per_s, users) = (settings.rate_per_s, settings.traits.users);
+        Self { rate_per_s, users, sent_per_s: 0.0, last_p99_us: 0, skipped_share: 0.0, reasons }
+    }
+
+    /// What it says of its load, when nobody could tell from a point later than `hopeless` whether it will do.
+    fn went(&self, point: &PointResult, hopeless: Duration) -> Went {
+        let is_late = point.cut || u128::from(point.lag.max) > hopeless.as_micros();
+        match self.reasons.is_empty() {
+            true => Went::Passed,
+            false if verdict::is_disturbed(point) => Went::Disturbed,
+            false if is_late && point.busy_share() > BUSY_ENOUGH => Went::FailedPlainly,
+            false => Went::Failed,
+        }
+    }
 }

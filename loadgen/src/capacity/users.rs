@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use super::evidence::Went;
 use super::hunt::{Ended, Hunt, Next, Stage};
-use super::{CONFIRMING_MAX, GROW, NARROW, Search, Tried};
+use super::{CONFIRMING_MAX, Failed, GROW, NARROW, Search, Tried, hopeless};
 use crate::plan::{self, RunError};
 use crate::report::Findings;
 use crate::settings::Settings;
@@ -26,12 +27,21 @@ const USERS_MIN: f64 = 100.0;
 /// # Errors
 /// As [`plan::run`].
 pub fn search(settings: Settings, interrupted: &Arc<AtomicBool>) -> Result<(Settings, Findings), RunError> {
+    search_by(settings, interrupted, |tried| plan::run(tried, interrupted))
+}
+
+/// The same, with what runs a population passed in, so that tests search without a target.
+fn search_by(
+    settings: Settings,
+    interrupted: &AtomicBool,
+    mut run: impl FnMut(&Settings) -> Result<Findings, RunError>,
+) -> Result<(Settings, Findings), RunError> {
     let mut search = Search::default();
     let begin = Instant::now();
     let (longest, most) = (settings.duration, f64::from(settings.users_max()));
     let first = f64::from(settings.traits.users).min(most);
     let mut hunt = Hunt::new(first, (USERS_MIN, most), SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
-    let mut last = None;
+    let (mut last, mut failed, mut refusal) = (None, Failed::default(), None);
     let ended = loop {
         if interrupted.load(Ordering::Relaxed) {
             break Ended::Cut;
@@ -46,36 +56,47 @@ pub fn search(settings: Settings, interrupted: &Arc<AtomicBool>) -> Result<(Sett
             Stage::Confirm => longest,
         };
         let tried = settings.with_users(users as u32, measure);
-        let findings = plan::run(&tried, interrupted)?;
+        let findings = match run(&tried) {
+            Ok(findings) => findings,
+            // Too large for the target: that is what a search is for, and fewer users may do.
+            Err(RunError::Crew(error)) => {
+                search.points.push(Tried::nothing(&tried, vec![error.to_string()]));
+                hunt.tell(stage, users, Went::FailedPlainly);
+                refusal = Some(RunError::Crew(error));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         let reasons = verdict::of_run(&findings, &tried);
-        let passed = reasons.is_empty();
-        let point = findings.point.as_ref();
-        search.points.push(Tried {
-            rate_per_s: tried.rate_per_s,
-            users: tried.traits.users,
-            sent_per_s: point.map_or(0.0, |point| point.sent_per_s),
-            last_p99_us: point.map_or(0, |point| point.latency[2].p99),
-            skipped_share: point.map_or(0.0, |point| point.skipped_share()),
-            reasons,
-        });
+        let short = match &findings.point {
+            Some(point) => Tried { reasons, ..Tried::of(&tried, point) },
+            None => Tried::nothing(&tried, reasons),
+        };
+        let went = match &findings.point {
+            Some(point) => short.went(point, hopeless(&tried, measure)),
+            None => Went::Failed,
+        };
+        search.points.push(short);
         if interrupted.load(Ordering::Relaxed) {
             last = last.or(Some((tried, findings)));
             break Ended::Cut;
         }
-        if !passed && hunt.failed().is_none_or(|lowest| users < lowest) {
-            search.limit.clone_from(&findings.point);
+        hunt.tell(stage, users, went);
+        if let (Some(point), true) = (&findings.point, went != Went::Passed) {
+            failed.keep(&hunt, users, point.clone());
         }
-        hunt.tell(stage, users, passed);
-        // The largest that passed, and of those that failed the last.
-        if passed && stage == Stage::Confirm || hunt.confirmed().is_none() {
-            if passed && stage == Stage::Confirm {
-                search.best.clone_from(&findings.point);
-            }
+        // The largest that was confirmed; until there is one, the last of all.
+        let is_confirmed = went == Went::Passed && stage == Stage::Confirm && hunt.confirmed() == Some(users);
+        if is_confirmed {
+            search.best.clone_from(&findings.point);
+        }
+        if is_confirmed || hunt.confirmed().is_none() {
             last = Some((tried, findings));
         }
     };
+    search.limit = failed.lowest(&hunt);
     search.ended = Some(ended);
-    let Some((found, mut findings)) = last else { return Err(RunError::Cut) };
+    let Some((found, mut findings)) = last else { return Err(refusal.unwrap_or(RunError::Cut)) };
     if hunt.confirmed().is_none() {
         findings.point = None;
     }
@@ -83,3 +104,6 @@ pub fn search(settings: Settings, interrupted: &Arc<AtomicBool>) -> Result<(Sett
     findings.search = Some(search);
     Ok((settings.found(found), findings))
 }
+
+#[cfg(test)]
+mod tests;

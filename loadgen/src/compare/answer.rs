@@ -10,7 +10,7 @@ use rand_xoshiro::rand_core::Rng;
 use serde::Serialize;
 
 use super::rounds::{Failure, Measured, Runs};
-use crate::report::figures::{Better, FIGURES, Figure};
+use crate::report::figures::{FIGURES, Figure};
 use crate::statistics::holm;
 use crate::statistics::ratio::Estimate;
 
@@ -170,8 +170,7 @@ fn has(runs: &Runs, figure: &Figure) -> bool {
 }
 
 fn value(measured: &Measured, figure: &Figure) -> Option<f64> {
-    let place = FIGURES.iter().position(|each| each == figure)?;
-    measured.values[place]
+    figure.of(&measured.values)
 }
 
 fn values(side: &[Measured], figure: &Figure) -> Vec<f64> {
@@ -221,15 +220,18 @@ fn compared(
     });
     let answer = match ratio {
         Some(ratio) if told && runs.broken_off.is_none() => {
-            let is_better = (ratio.ratio > 1.0) == (figure.better == Better::More);
-            if is_better { Answer::Better } else { Answer::Worse }
+            if figure.is_better(ratio.ratio) {
+                Answer::Better
+            } else {
+                Answer::Worse
+            }
         }
         _ => Answer::CannotTell,
     };
     let word = match answer {
         Answer::Better => figure.words.0,
         Answer::Worse => figure.words.1,
-        Answer::CannotTell if estimate.as_ref().is_ok_and(Estimate::is_constant) => "the same",
+        Answer::CannotTell if estimate.as_ref().is_ok_and(Estimate::is_same) => "the same",
         Answer::CannotTell => "cannot tell",
     };
     Compared {

@@ -6,8 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::side::Side;
-use crate::args::confidence;
-use crate::duration;
+use crate::quantities;
 use crate::report::figures::{self, Figure};
 
 /// What `loadgen compare --help` ends with.
@@ -33,8 +32,9 @@ in quotes. A commit is checked out with `git worktree` under target/compare, bui
 checkout is removed; what cargo built stays there for the next time, until `cargo clean`.
 
 How it works: runs take turns, A B B A or B A A B as drawn from --seed, so that what the machine does meets both. Both of
-a pair have the same seed, and so the same users doing the same. A run that fails or is no PASS is told, and does not
-count; four of them end the comparison. For each figure the ratio B/A of the geometric means is estimated from the pairs,
+a pair have the same seed, and so the same users doing the same. A run that fails, takes longer than
+--timeout or is no PASS is told, and does not count; four of them end the comparison, and after one it looks at the answer
+only when all rounds are run. For each figure the ratio B/A of the geometric means is estimated from the pairs,
 with a bootstrap of Student's t. One figure decides the answer: the engine's CPU time a notification for `run`, the rate
 for saved results of `capacity`, or what --figure says. It comes as one sentence: B is faster, B is slower, or cannot tell,
 and then how large a difference would have been told. The other figures are called different only where that holds for all
@@ -61,7 +61,7 @@ pub struct CompareArgs {
     pub rounds: u16,
 
     /// How sure the answer has to be
-    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = confidence)]
+    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = quantities::confidence)]
     pub confidence: f64,
 
     /// The figure that decides [default: cpu-ns, and capacity for saved results of searches]
@@ -73,7 +73,7 @@ pub struct CompareArgs {
     pub seed: u64,
 
     /// How long one run may take
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = quantities::time)]
     pub timeout: Duration,
 
     /// Keep the result of each run in this folder, such as 03-a.json, to compare or plot them again

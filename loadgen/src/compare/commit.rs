@@ -1,15 +1,19 @@
 //! A side that is a commit: checked out beside this working tree, built, and taken away again.
 //!
 //! The checkout is a `git worktree` under the target folder; nothing of the working tree changes. What cargo built stays in
-//! `target/compare/build`, so that other people's crates are built once for all commits.
+//! `target/compare/build`, so that other people's crates are built once for all commits. One comparison at a time builds
+//! there: whoever has the folder's lock may take away what another has left that was killed.
 
 use std::env;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use super::{CompareError, child};
+use super::CompareError;
+use super::child::{self, Ended};
 
 /// A release build with link-time optimisation takes minutes on a small machine; one that takes longer than this hangs.
 const BUILD_MAX: Duration = Duration::from_secs(3_600);
@@ -46,8 +50,10 @@ pub(super) fn build(revision: &str, folder: &Path, interrupted: &AtomicBool) -> 
         &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")],
         revision,
     )?;
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join("compare");
+    let target = target(&root).map_err(|cause| CompareError::Write { path: root.join("target"), cause })?;
+    let _lock = lock(&target, revision)?;
     let path = target.join(&commit[..commit.len().min(12)]);
+    clear(&root, &path).map_err(|cause| CompareError::Write { path: path.clone(), cause })?;
     let log = folder.join("build.log");
     let mut add = Command::new("git");
     add.arg("-C").arg(&root).args(["worktree", "add", "--detach", "--force"]).arg(&path).arg(&commit);
@@ -63,8 +69,46 @@ pub(super) fn build(revision: &str, folder: &Path, interrupted: &AtomicBool) -> 
     step(&mut build, &log, BUILD_MAX, revision, interrupted)?;
     let built = target.join("build/release/loadgen");
     let program = folder.join(format!("loadgen-{commit}"));
-    std::fs::copy(&built, &program).map_err(|cause| CompareError::Start { program: built, cause })?;
+    fs::copy(&built, &program).map_err(|cause| CompareError::Start { program: built, cause })?;
     Ok(program)
+}
+
+/// Where checkouts and builds go. A path that is not absolute is one from here, as cargo takes it; git and cargo are run
+/// elsewhere.
+fn target(root: &Path) -> io::Result<PathBuf> {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let target = std::path::absolute(target)?.join("compare");
+    fs::create_dir_all(&target)?;
+    Ok(target)
+}
+
+/// Has the folder for this comparison alone, until the file is dropped.
+fn lock(target: &Path, revision: &str) -> Result<File, CompareError> {
+    let write = |cause| CompareError::Write { path: target.to_owned(), cause };
+    let folder = File::open(target).map_err(write)?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::Error(cause)) => Err(write(cause)),
+        Err(TryLockError::WouldBlock) => Err(CompareError::Commit {
+            revision: revision.to_owned(),
+            complaint: format!("another comparison builds in {} just now: wait until it runs", target.display()),
+        }),
+    }
+}
+
+/// Takes away the checkout of a comparison that was killed.
+fn clear(root: &Path, path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    // What git does not know as a checkout of its own is a folder and nothing more.
+    let removed = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(["worktree", "remove", "--force", "--force"])
+        .arg(path)
+        .output()?;
+    if removed.status.success() { Ok(()) } else { fs::remove_dir_all(path) }
 }
 
 fn step(
@@ -74,11 +118,12 @@ fn step(
     revision: &str,
     interrupted: &AtomicBool,
 ) -> Result<(), CompareError> {
-    let ended = child::run(command, log, limit, interrupted)?;
-    if ended.status.success() {
-        return Ok(());
-    }
-    Err(CompareError::Commit { revision: revision.to_owned(), complaint: ended.complaint })
+    let complaint = match child::run(command, log, limit, interrupted)? {
+        Ended::Itself { status, .. } if status.success() => return Ok(()),
+        Ended::Itself { complaint, .. } => complaint,
+        Ended::Late => format!("{command:?} did not end within {} s", limit.as_secs()),
+    };
+    Err(CompareError::Commit { revision: revision.to_owned(), complaint })
 }
 
 /// What git answers, on one line.

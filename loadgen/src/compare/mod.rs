@@ -28,7 +28,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use clap::Parser;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -36,11 +35,13 @@ use rand_xoshiro::rand_core::SeedableRng;
 use tempfile::TempDir;
 use thiserror::Error;
 
-use self::answer::{Answer, Comparison, Question};
+use self::answer::{Answer, Question};
 use self::args::CompareArgs;
+use self::child::Ended;
 use self::rounds::{Measured, Outcome, Runs, Turn};
 use self::side::{Side, SideError};
 use crate::args::Cli;
+use crate::outputs::{Output, OutputError};
 use crate::report::files::NoFiles;
 use crate::report::saved::{Saved, SavedError};
 
@@ -111,17 +112,15 @@ pub enum CompareError {
         /// What the operating system says.
         cause: io::Error,
     },
-    /// A run that takes too long.
-    #[error("{} did not end within {} s and was ended; --timeout allows more", program.display(), limit.as_secs_f64())]
-    Late {
-        /// The program.
-        program: PathBuf,
-        /// The limit.
-        limit: Duration,
-    },
     /// Ctrl-C.
     #[error("interrupted: the run under way was ended, and nothing is compared")]
     Interrupted,
+    /// An answer that could not be written when there is one.
+    #[error(transparent)]
+    Output(OutputError),
+    /// An answer that is made and cannot be kept.
+    #[error(transparent)]
+    Lost(OutputError),
     /// A file or folder that cannot be written.
     #[error("{}: cannot be written: {cause}", path.display())]
     Write {
@@ -145,6 +144,7 @@ impl CompareError {
                 | Self::NoFiles(_)
                 | Self::Saved(_)
                 | Self::Unlike { .. }
+                | Self::Output(_)
         )
     }
 }
@@ -155,6 +155,7 @@ impl CompareError {
 /// Whatever keeps it from an answer.
 pub fn execute(args: &CompareArgs, interrupted: &AtomicBool) -> Result<bool, CompareError> {
     let question = Question { figure: args.figure, confidence: args.confidence };
+    let mut answer_to = open(args)?;
     let runs = match (&args.a, &args.b) {
         (Side::Saved(a), Side::Saved(b)) if args.common.is_empty() => saved::read([a, b], args.confidence)?,
         (Side::Saved(_), Side::Saved(_)) => return Err(CompareError::NothingToRun),
@@ -166,16 +167,21 @@ pub fn execute(args: &CompareArgs, interrupted: &AtomicBool) -> Result<bool, Com
     let mut rng = Xoshiro256PlusPlus::seed_from_u64(args.seed);
     let comparison = answer::answer(&question, [args.a.to_string(), args.b.to_string()], runs, &mut rng);
     print!("{}", screen::render(&comparison));
-    if let Some(path) = &args.json {
-        write(path, &comparison)?;
+    if let Some(output) = &mut answer_to {
+        // Only strings, numbers and lists of them, and no number that is not finite is written as anything but null.
+        let text = serde_json::to_string_pretty(&comparison).unwrap_or_default();
+        output.write((text + "\n").as_bytes()).map_err(CompareError::Lost)?;
     }
     Ok(comparison.answered && !(args.fail_if_slower && comparison.answer == Answer::Worse))
 }
 
-fn write(path: &Path, comparison: &Comparison) -> Result<(), CompareError> {
-    // Only strings, numbers and lists of them, and no number that is not finite is written as anything but null.
-    let text = serde_json::to_string_pretty(comparison).unwrap_or_default();
-    fs::write(path, text + "\n").map_err(|cause| CompareError::Write { path: path.to_owned(), cause })
+/// Opens what the answer goes to before anything is run, so that nobody waits an hour for what cannot be written. The folder
+/// for the results comes first: the answer may go there, too.
+fn open(args: &CompareArgs) -> Result<Option<Output>, CompareError> {
+    if let Some(keep) = &args.keep {
+        fs::create_dir_all(keep).map_err(|cause| CompareError::Write { path: keep.clone(), cause })?;
+    }
+    args.json.as_deref().map(|path| Output::open("--json", path)).transpose().map_err(CompareError::Output)
 }
 
 /// What runs one side.
@@ -190,7 +196,6 @@ fn take_turns(args: &CompareArgs, question: &Question, interrupted: &AtomicBool)
     let folder = TempDir::with_prefix("loadgen-compare-")
         .map_err(|cause| CompareError::Write { path: std::env::temp_dir(), cause })?;
     let results = args.keep.as_deref().unwrap_or(folder.path());
-    fs::create_dir_all(results).map_err(|cause| CompareError::Write { path: results.to_owned(), cause })?;
     let sides =
         [prepare(&args.a, args, folder.path(), interrupted)?, prepare(&args.b, args, folder.path(), interrupted)?];
     let rounds = usize::from(args.rounds);
@@ -249,18 +254,25 @@ fn one_run(
         command.arg("--seed").arg(turn.seed.to_string());
     }
     command.arg("--json").arg(&file);
-    let ended = child::run(&mut command, &folder.join("run.log"), args.timeout, interrupted)?;
+    let (status, complaint) = match child::run(&mut command, &folder.join("run.log"), args.timeout, interrupted)? {
+        Ended::Itself { status, complaint } => (status, complaint),
+        Ended::Late => {
+            let limit = args.timeout.as_secs_f64();
+            let reason = format!("it did not end within {limit} s and was ended; --timeout allows more");
+            return Ok(Outcome::Failed(vec![reason]));
+        }
+    };
     let failed = |mut reasons: Vec<String>| {
-        if !ended.complaint.is_empty() {
-            reasons.push(ended.complaint.clone());
+        if !complaint.is_empty() {
+            reasons.push(complaint.clone());
         }
         Ok(Outcome::Failed(reasons))
     };
     match Saved::read(&file) {
         Ok(Saved { report, .. }) if !report.passed() => failed(report.reasons),
-        Ok(Saved { report, .. }) if ended.status.success() => Ok(Outcome::Passed(Box::new(Measured::of(&report)))),
-        Ok(_) => failed(vec![format!("it ended with {}", ended.status)]),
-        Err(_) if !ended.status.success() => failed(vec![format!("it ended with {} and left no result", ended.status)]),
+        Ok(Saved { report, .. }) if status.success() => Ok(Outcome::Passed(Box::new(Measured::of(&report)))),
+        Ok(_) => failed(vec![format!("it ended with {}", status)]),
+        Err(_) if !status.success() => failed(vec![format!("it ended with {} and left no result", status)]),
         Err(error) => failed(vec![error.to_string()]),
     }
 }

@@ -108,7 +108,8 @@ pub fn run<E>(
             break;
         }
         // Early looks are for those who have lost no pair: they were planned for so many.
-        let Some(confidence) = looks.confidence_at(pair + 1).filter(|_| pair + 1 < rounds) else { continue };
+        let may_look = runs.failures.is_empty() && pair + 1 < rounds;
+        let Some(confidence) = looks.confidence_at(pair + 1).filter(|_| may_look) else { continue };
         if answer::decided(question, &runs, confidence, &mut rng) {
             runs.confidence = confidence;
             break;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::args::confidence;
+use crate::quantities;
 use crate::report::figures::{self, Figure};
 
 /// What `loadgen history --help` ends with.
@@ -20,8 +20,8 @@ Examples:
       Those that fit a pattern; the newest hundred in the table.
 
 Results are put in the order in which they began (`began` in the report; by file name where one has none). Those of other
-machines or other configurations (users, shards, rate, target, …) are series of their own, and are never mixed. Results that
-are no PASS are left out, and said.
+machines or other configurations (users, shards, rate, target, schedule, …) are series of their own, and are never mixed.
+Results that are no PASS are left out, and said.
 
 A change is a point from which on the results are higher or lower than before, by more than the same results in any other
 order would show in one of a hundred cases (--confidence 99%). It is found by segmentation on ranks, so one disturbed result
@@ -42,7 +42,7 @@ pub struct HistoryArgs {
     pub figure: Option<&'static Figure>,
 
     /// How sure a change has to be
-    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = confidence)]
+    #[arg(long, value_name = "SHARE", default_value = "99%", value_parser = quantities::confidence)]
     pub confidence: f64,
 
     /// Rows of the table at most; the newest are shown

@@ -116,12 +116,12 @@ fn tell(page: &mut String, change: &Change, series: &Series) -> std::fmt::Result
     let Change { before, after, .. } = change;
     writeln!(
         page,
-        "  CHANGE   {} from result {} on: {} to {} ({:+.1} %), between commits {} and {}; p = {:.4}",
+        "  CHANGE   {} from result {} on: {} to {}{}, between commits {} and {}; p = {:.4}",
         change.word,
         change.at + 1,
         number(*before),
         number(*after),
-        100.0 * (after / before - 1.0),
+        by(*before, *after),
         change.commit_before,
         change.commit_after,
         change.p
@@ -143,9 +143,19 @@ fn tell(page: &mut String, change: &Change, series: &Series) -> std::fmt::Result
     Ok(())
 }
 
+/// The change as a share of what was; of nothing there is none.
+fn by(before: f64, after: f64) -> String {
+    if before == 0.0 { String::new() } else { format!(" ({:+.1} %)", 100.0 * (after / before - 1.0)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_is_told_by_its_share_where_there_is_one() {
+        assert_eq!((by(200.0, 230.0).as_str(), by(0.0, 3.0).as_str()), (" (+15.0 %)", ""));
+    }
 
     #[test]
     fn a_line_of_blocks_follows_the_values() {

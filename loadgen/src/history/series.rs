@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rand_xoshiro::rand_core::Rng;
 use serde::Serialize;
 
-use crate::report::figures::{self, FIGURES, Figure};
+use crate::report::figures::{self, Figure};
 use crate::report::likeness::Likeness;
 use crate::report::saved::Saved;
 use crate::statistics::change::{self, SERIES_MAX, SERIES_MIN};
@@ -116,9 +116,7 @@ fn point(file: &Path, figure: Option<&'static Figure>) -> Result<(Likeness, &'st
         return Err(format!("{}: {}: {}", file.display(), report.verdict, report.reasons.join("; ")));
     }
     let figure = figure.unwrap_or_else(|| Figure::deciding(report.capacity.is_some()));
-    let values = figures::values(&report);
-    let place = FIGURES.iter().position(|each| each == figure);
-    let Some(value) = place.and_then(|place| values[place]) else {
+    let Some(value) = figure.of(&figures::values(&report)) else {
         return Err(format!("{}: has no {}", file.display(), figure.name));
     };
     let likeness = Likeness::of(&report);

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::Instant;
 
 use procfs::process::Process;
-use procfs::{Current, LoadAverage};
+use procfs::{CpuInfo, Current, LoadAverage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -49,13 +49,14 @@ impl Facts {
             procfs::process::LimitValue::Unlimited => u64::MAX,
             procfs::process::LimitValue::Value(value) => value,
         };
-        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = CpuInfo::current().ok();
+        let of_cpu = |name| cpu.as_ref().and_then(|cpu| cpu.get_field(0, name));
         Self {
-            cpu_mhz: value_of(&info, "cpu MHz").and_then(|mhz| mhz.parse::<f64>().ok()).map(|mhz| mhz as u64),
+            cpu_mhz: of_cpu("cpu MHz").and_then(|mhz| mhz.parse::<f64>().ok()).map(|mhz| mhz as u64),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             smt: read("/sys/devices/system/cpu/smt/active").map(|active| active == "1"),
             numa_nodes: nodes(),
-            hypervisor: value_of(&info, "flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
+            hypervisor: of_cpu("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),
             clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             clock_step_ns,
             clock_reading_ns,
@@ -78,12 +79,6 @@ impl Facts {
 
 fn read(path: &str) -> Option<String> {
     fs::read_to_string(path).ok().map(|text| text.trim().to_owned())
-}
-
-/// The first value of a key in the form of `/proc/cpuinfo`.
-fn value_of<'a>(info: &'a str, key: &str) -> Option<&'a str> {
-    let pairs = info.lines().filter_map(|line| line.split_once(':'));
-    pairs.into_iter().find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim())
 }
 
 /// The word in brackets, which is how the kernel marks the one of several that holds.
@@ -130,6 +125,5 @@ mod tests {
     fn what_the_kernel_writes_is_read() {
         assert_eq!(chosen("always [madvise] never").as_deref(), Some("madvise"));
         assert_eq!(chosen("never"), None);
-        assert_eq!(value_of("processor\t: 0\ncpu MHz\t\t: 2445.404\n", "cpu MHz"), Some("2445.404"));
     }
 }

@@ -2,18 +2,18 @@
 //!
 //! Everything comes from `/proc` and `/sys`; what cannot be read is said to be unknown, and no run fails for it.
 
+mod around;
 mod facts;
 mod process;
 
 use std::fs;
-use std::time::Duration;
 
 use procfs::process::Process;
-use procfs::{CpuInfo, Current, CurrentSI, KernelStats, Meminfo};
-use rustix::time::{ClockId, clock_gettime};
+use procfs::{CpuInfo, Current, Meminfo};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use around::{Around, Surroundings};
 pub use facts::Facts;
 pub use process::ProcessUse;
 
@@ -68,15 +68,26 @@ impl ThreadTimes {
     /// The calling thread's; zeros where the kernel does not say. A few microseconds.
     #[must_use]
     pub fn of_this_thread() -> Self {
-        let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+        Self::read(&fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default())
+    }
+
+    fn read(text: &str) -> Self {
         let mut numbers = text.split_whitespace().map(|number| number.parse().unwrap_or(0));
         Self { ran_ns: numbers.next().unwrap_or(0), waited_ns: numbers.next().unwrap_or(0) }
     }
 
-    /// The share of the time in which the thread was ready to run that it did run; all of it where the kernel does not say.
+    /// The share of the time that loops were awake, by their own clock, in which they had a CPU. They cannot see when they
+    /// are pushed from it, by another thread or by another machine on the same hardware; the scheduler counts neither.
+    /// All of it where the kernel does not say.
     #[must_use]
-    pub fn on_cpu_share(&self) -> f64 {
-        if self.ran_ns == 0 { 1.0 } else { self.ran_ns as f64 / (self.ran_ns + self.waited_ns) as f64 }
+    pub fn on_cpu_share(&self, awake_ns: u64) -> f64 {
+        if self.ran_ns == 0 || awake_ns == 0 { 1.0 } else { (self.ran_ns as f64 / awake_ns as f64).min(1.0) }
+    }
+
+    /// Adds another thread's.
+    pub fn add(&mut self, other: &Self) {
+        self.ran_ns += other.ran_ns;
+        self.waited_ns += other.waited_ns;
     }
 
     /// What was spent since an earlier reading.
@@ -87,27 +98,6 @@ impl ThreadTimes {
             waited_ns: self.waited_ns.saturating_sub(earlier.waited_ns),
         }
     }
-}
-
-/// How long the machine has been suspended since it started; the difference of two readings tells whether it was in
-/// between. No timer of this process has seen that time, and every watcher outside has.
-#[must_use]
-pub fn suspended() -> Duration {
-    let [since_start, awake] = [ClockId::Boottime, ClockId::Monotonic].map(|clock| {
-        let now = clock_gettime(clock);
-        Duration::new(now.tv_sec.unsigned_abs(), now.tv_nsec.unsigned_abs() as u32)
-    });
-    since_start.saturating_sub(awake)
-}
-
-/// Time that the hypervisor gave to other machines, in ticks, and all time of all CPUs.
-#[must_use]
-pub fn steal() -> (u64, u64) {
-    let Ok(stat) = KernelStats::current() else { return (0, 0) };
-    let total = &stat.total;
-    let steal = total.steal.unwrap_or(0);
-    let rest = total.user + total.nice + total.system + total.idle;
-    (steal, steal + rest + total.iowait.unwrap_or(0) + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0))
 }
 
 fn cpu_name() -> Option<String> {
@@ -138,21 +128,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_that_computes_has_run() {
-        let before = ThreadTimes::of_this_thread();
-        let begin = std::time::Instant::now();
-        while begin.elapsed().as_millis() < 20 {
-            std::hint::black_box(steal());
-        }
-        let times = ThreadTimes::of_this_thread().since(&before);
-        assert!(times.ran_ns + times.waited_ns < 10_000_000_000, "{times:?}");
-    }
-
-    #[test]
-    fn a_machine_that_is_awake_is_not_suspended() {
-        let before = suspended();
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(suspended().abs_diff(before) < Duration::from_millis(10));
+    fn what_the_scheduler_says_of_a_thread_is_read() {
+        let (before, after) = (ThreadTimes::read("1000 200 3\n"), ThreadTimes::read("4000 900 7\n"));
+        let times = after.since(&before);
+        assert_eq!(times, ThreadTimes { ran_ns: 3_000, waited_ns: 700 });
+        assert_eq!((times.on_cpu_share(4_000), times.on_cpu_share(2_000)), (0.75, 1.0));
+        assert_eq!(ThreadTimes::read(""), ThreadTimes::default());
+        assert_eq!(ThreadTimes::default().on_cpu_share(4_000), 1.0, "a kernel that does not say accuses nobody");
     }
 
     #[test]

@@ -41,6 +41,22 @@ pub struct RecorderCost {
     pub reading_ns: f64,
 }
 
+impl RecorderCost {
+    /// The mean of several cores'; nothing where there are none.
+    #[must_use]
+    pub fn mean(costs: impl Iterator<Item = Self>) -> Self {
+        let (mut sum, mut count) = (Self::default(), 0.0f64);
+        for cost in costs {
+            sum.note_ns += cost.note_ns;
+            sum.first_ns += cost.first_ns;
+            sum.reading_ns += cost.reading_ns;
+            count += 1.0;
+        }
+        let count = count.max(1.0);
+        Self { note_ns: sum.note_ns / count, first_ns: sum.first_ns / count, reading_ns: sum.reading_ns / count }
+    }
+}
+
 /// The shape of what is told.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -69,7 +85,7 @@ pub fn measure(shape: &Shape) -> RecorderCost {
     let log = Arc::new(PublicationLog::new(1, UNDER_WAY as usize, count));
     let (mut recorder, slots) = prepare(shape, &log, &users, count, slots.max(notes_per_round as usize));
     // All made-up publications are due at once, as those of one interval nearly are.
-    recorder.begin_latencies(Intervals::over(0, 1_000_000));
+    recorder.begin_latencies(0, Intervals::over(0, 1_000_000));
     recorder.inside.fill(watchers - outside);
     recorder.outside.fill(outside);
     let press = Press::new();

@@ -108,6 +108,12 @@ impl Timeline {
         }
     }
 
+    /// Forgets the intervals that were never reached.
+    pub fn cut(&mut self, end_us: u64) {
+        self.intervals = self.intervals.until(end_us);
+        self.times.truncate(self.intervals.count);
+    }
+
     /// The intervals.
     #[must_use]
     pub fn intervals(&self) -> Intervals {

@@ -1,8 +1,8 @@
 //! The log of publications under way: who published what and when, and how many watchers have heard of it.
 //!
-//! Shared by all cores; everything in it is atomic, and each word has one writer at a time. A publication has a *head*,
-//! written by its publisher's core before it is sent, and a *part* for each shard, written by that shard alone. The
-//! shard that counts the last watcher joins the parts into one result. The orders that matter: the engine's own rings
+//! Shared by all cores, and everything in it is atomic. A publication has a *head*, written by its publisher's core before it
+//! is sent, and a *part* for each shard, written by that shard alone. Of the head all shards that have told everybody count
+//! `told` up, and the one that counts the last watcher joins the parts into one result. The orders that matter: the engine's own rings
 //! carry a publication from the head's writer to the parts' writers; `told` carries the parts to the joiner; `live`
 //! carries the whole entry back to the publisher.
 //!
@@ -13,9 +13,12 @@
 //! Those outside the organisation are told of some publications only, the wide ones; these form a chain of their own, so
 //! that nobody walks through an entry that does not wait for him.
 //!
-//! Cost: 64 bytes and 128 bytes a shard for each entry; a receipt writes two or three words of one line.
+//! Cost: 64 bytes and 128 bytes a shard for each entry; a receipt writes two to four words of the shard's
+//! own part, and a shard's last one the head.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
+
+use super::ended::Ended;
 
 /// Times kept of one publication on one shard; the median is exact to one in so many watchers.
 const STEPS: usize = 16;
@@ -51,6 +54,8 @@ struct Head {
     user: AtomicU32,
     watchers: AtomicU32,
     told: AtomicU32,
+    /// In which of its publisher's points it was opened.
+    point: AtomicU16,
     measured: AtomicBool,
     wide: AtomicBool,
     live: AtomicBool,
@@ -67,10 +72,6 @@ struct Part {
     /// When the last watcher of each step was told: a step is an equal part of this shard's watchers.
     step_us: [AtomicU32; STEPS],
 }
-
-#[derive(Debug, Default)]
-#[repr(align(128))]
-struct Ended(AtomicU64);
 
 /// What a publisher writes down before it sends.
 #[derive(Clone, Copy, Debug)]
@@ -181,6 +182,7 @@ impl PublicationLog {
         head.watchers.store(opening.watchers, Ordering::Relaxed);
         head.measured.store(opening.measured, Ordering::Relaxed);
         head.told.store(0, Ordering::Relaxed);
+        head.point.store(self.ended[publisher(index)].point(), Ordering::Relaxed);
         // Release, for the engine's rings are not this module's to rely on alone.
         head.live.store(true, Ordering::Release);
         true
@@ -197,15 +199,21 @@ impl PublicationLog {
     /// Takes a publication back that was never sent or was refused for good.
     pub fn void(&self, index: u32) {
         let head = &self.heads[self.place(index)];
+        let point = head.point.load(Ordering::Relaxed);
         if head.live.swap(false, Ordering::AcqRel) {
-            self.ended[publisher(index)].0.fetch_add(1, Ordering::AcqRel);
+            self.ended[publisher(index)].note(point);
         }
     }
 
-    /// Publications of a shard that have ended.
+    /// A shard's next point begins; only its own publisher says so.
+    pub fn begin_point(&self, publisher: usize) {
+        self.ended[publisher].begin_point();
+    }
+
+    /// Publications of a shard's point that have ended. What was left over from its earlier points is not among them.
     #[must_use]
     pub fn ended(&self, publisher: usize) -> u64 {
-        self.ended[publisher].0.load(Ordering::Acquire)
+        self.ended[publisher].count()
     }
 
     /// The same user's publication before this one.
@@ -220,7 +228,8 @@ impl PublicationLog {
         Mark::from_bits(self.newest_wide[user as usize].load(Ordering::Acquire))
     }
 
-    /// Notes the newest wide publication of a user down; only the user's own publisher does, when it has been sent.
+    /// Notes the newest wide publication of a user down; only the user's own publisher does, before it is sent, so that
+    /// whoever is told of it finds it. One that is taken back is replaced by the one before it.
     pub fn set_newest_wide(&self, user: u32, mark: Mark) {
         self.newest_wide[user as usize].store(mark.to_bits(), Ordering::Release);
     }
@@ -232,7 +241,10 @@ impl PublicationLog {
     }
 
     /// Counts one watcher of shard `here`, where `watchers(user, wide)` of them are told of it. The last watcher of all gives
-    /// the result. False for an entry that is not under way: somebody counted too much.
+    /// the result.
+    ///
+    /// # Errors
+    /// An entry that is not under way: somebody counted too much.
     pub fn receipt(
         &self,
         index: u32,
@@ -275,8 +287,9 @@ impl PublicationLog {
             return Ok(None);
         }
         let result = self.join(at, all, steps);
+        let point = head.point.load(Ordering::Relaxed);
         head.live.store(false, Ordering::Release);
-        self.ended[publisher(index)].0.fetch_add(1, Ordering::AcqRel);
+        self.ended[publisher(index)].note(point);
         Ok(Some(result))
     }
 

@@ -39,6 +39,12 @@ impl Times {
         &self.0
     }
 
+    /// What 99 % are not above; 0 if there is none. One scan, where [`Self::quantiles`] takes four.
+    #[must_use]
+    pub fn p99(&self) -> u64 {
+        if self.0.is_empty() { 0 } else { self.0.value_at_quantile(0.99) }
+    }
+
     /// What a report shows of it.
     #[must_use]
     pub fn quantiles(&self) -> Quantiles {

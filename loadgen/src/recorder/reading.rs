@@ -43,38 +43,49 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads one category's document.
+    ///
+    /// Inlined, and by value: were the reading's address handed on, it would be put together in memory, and read back in
+    /// other pieces than it was written in, which the processor has to wait for, at every note.
+    #[inline(always)]
     pub(super) fn read(&mut self, category: Category, document: &[u8]) -> Result<(), Wrong> {
-        if !self.sight.shows(category) {
+        let Self { press, user, sight, bodies, reading } = *self;
+        if !sight.shows(category) {
             return Err(Wrong::Denied);
         }
-        if self.sight == Sight::Plain || category != Category::FIRST {
-            return self.take(document).map(|_| ());
-        }
-        let rendition = Rendition::from_bytes(document).map_err(|_| Wrong::Untrue)?;
-        if self.sight == Sight::Number {
-            if !rendition.entries.is_empty() || rendition.status != rendition.status.availability_only() {
-                return Err(Wrong::Denied);
-            }
-            self.reading.number = Some(rendition.status.availability);
-            return Ok(());
-        }
-        let [entry] = rendition.entries[..] else { return Err(Wrong::Untrue) };
-        let version = self.take(entry.document)?;
-        let is_true = |status: Status| status == shown(self.sight, version);
-        let same = entry.endpoint == presence::SHOWN && is_true(entry.status) && is_true(rendition.status);
-        if same { Ok(()) } else { Err(Wrong::Untrue) }
+        let told = match sight == Sight::Plain || category != Category::FIRST {
+            true => of_document(press, user, bodies, document)?,
+            false => of_rendition(press, user, sight, bodies, document)?,
+        };
+        let newest = if told.version > reading.version { told } else { reading };
+        self.reading = Reading { number: told.number.or(reading.number), ..newest };
+        Ok(())
     }
+}
 
-    fn take(&mut self, document: &[u8]) -> Result<u32, Wrong> {
-        let header = Header::read(document).filter(|header| header.user == self.user).ok_or(Wrong::Untrue)?;
-        if self.bodies && !self.press.body_is_exact(&header, document) {
-            return Err(Wrong::Untrue);
-        }
-        if header.version > self.reading.version {
-            (self.reading.version, self.reading.index) = (header.version, header.index);
-        }
-        Ok(header.version)
+/// What a document says that was published as it is.
+#[inline(always)]
+fn of_document(press: &Press, user: u32, bodies: bool, document: &[u8]) -> Result<Reading, Wrong> {
+    let header = Header::read(document).filter(|header| header.user == user).ok_or(Wrong::Untrue)?;
+    if bodies && !press.body_is_exact(&header, document) {
+        return Err(Wrong::Untrue);
     }
+    Ok(Reading { version: header.version, index: header.index, number: None })
+}
+
+/// What a composed document says.
+fn of_rendition(press: &Press, user: u32, sight: Sight, bodies: bool, document: &[u8]) -> Result<Reading, Wrong> {
+    let rendition = Rendition::from_bytes(document).map_err(|_| Wrong::Untrue)?;
+    if sight == Sight::Number {
+        if !rendition.entries.is_empty() || rendition.status != rendition.status.availability_only() {
+            return Err(Wrong::Denied);
+        }
+        return Ok(Reading { version: 0, index: NO_INDEX, number: Some(rendition.status.availability) });
+    }
+    let [entry] = rendition.entries[..] else { return Err(Wrong::Untrue) };
+    let told = of_document(press, user, bodies, entry.document)?;
+    let is_true = |status: Status| status == shown(sight, told.version);
+    let same = entry.endpoint == presence::SHOWN && is_true(entry.status) && is_true(rendition.status);
+    if same { Ok(told) } else { Err(Wrong::Untrue) }
 }
 
 /// The status that a version is shown with.

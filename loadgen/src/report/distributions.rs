@@ -8,7 +8,7 @@ use hdrhistogram::{Counter, Histogram};
 
 use super::histogram::encode;
 use super::schema::{Cells, Curve, Curves, LatencyUs, Series, SeriesUs, WatcherCurves};
-use crate::plan::Distributions;
+use crate::point::Distributions;
 use crate::recorder::{Brief, Latency, Times};
 
 /// Points of a curve between 0 and 50 %, between 50 and 75 %, and so on.
@@ -63,13 +63,16 @@ impl Curve {
 }
 
 impl Series {
-    /// A point's measured time, interval by interval.
+    /// A point's measured time, interval by interval; nothing where it was not divided, for nobody knew how long it would be.
     #[must_use]
-    pub fn of(distributions: &Distributions) -> Self {
+    pub fn of(distributions: &Distributions) -> Option<Self> {
         let counts = &distributions.counts;
+        if counts.intervals.count == 0 {
+            return None;
+        }
         let times = distributions.latencies.timeline.times();
         let column = |which: usize| SeriesUs::of(times.iter().map(|times| &times[which]));
-        Self {
+        Some(Self {
             interval_s: counts.intervals.interval_us as f64 / 1e6,
             publications_planned: counts.planned.clone(),
             publications_sent: counts.sent.clone(),
@@ -79,7 +82,15 @@ impl Series {
             median_us: column(1),
             last_us: column(2),
             last_cells: Cells::of(times.iter().map(|times| &times[2])),
-        }
+        })
+    }
+}
+
+impl Series {
+    /// How long all intervals are together.
+    #[must_use]
+    pub fn span_s(&self) -> f64 {
+        self.interval_s * self.publications_planned.len() as f64
     }
 }
 
@@ -155,7 +166,7 @@ mod tests {
         let mut latencies = Latencies::over(intervals);
         (0..4_000u64).for_each(|at| latencies.record(&told(at * 100, 50 + at % 900)));
         let distributions = Distributions { latencies, counts: Counts::over(intervals), ..Distributions::default() };
-        let (curves, series) = (Curves::of(&distributions), Series::of(&distributions));
+        let (curves, series) = (Curves::of(&distributions), Series::of(&distributions).unwrap());
         let whole = decode(&curves.from_plan.last.histogram_us).unwrap();
         assert_eq!((whole.len(), series.last_us.count.as_slice()), (4_000, &[1_000; 4][..]));
         let mut sum = Histogram::<u64>::new_with_bounds(1, 60_000_000, 2).unwrap();
@@ -181,6 +192,6 @@ mod tests {
     fn nothing_measured_is_nothing_shown() {
         let distributions = Distributions::default();
         assert!(Curves::of(&distributions).from_send.first.points_us.len() <= 1);
-        assert_eq!(Series::of(&distributions).last_cells, Cells::default());
+        assert!(Series::of(&distributions).is_none());
     }
 }

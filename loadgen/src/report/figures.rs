@@ -87,11 +87,22 @@ impl Figure {
         &FIGURES[usize::from(is_search)]
     }
 
+    /// Its value among those of a report.
+    #[must_use]
+    pub fn of(&self, values: &Values) -> Option<f64> {
+        FIGURES.iter().zip(values).find_map(|(figure, value)| value.filter(|_| figure.name == self.name))
+    }
+
+    /// Whether a change by such a ratio is for the better.
+    #[must_use]
+    pub fn is_better(&self, ratio: f64) -> bool {
+        (ratio > 1.0) == (self.better == Better::More)
+    }
+
     /// How a change by such a ratio is called.
     #[must_use]
     pub fn word_for(&self, ratio: f64) -> &'static str {
-        let is_better = (ratio > 1.0) == (self.better == Better::More);
-        if is_better { self.words.0 } else { self.words.1 }
+        if self.is_better(ratio) { self.words.0 } else { self.words.1 }
     }
 
     /// All names, for messages.

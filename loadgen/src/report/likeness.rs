@@ -9,6 +9,20 @@ use super::Report;
 /// Keys of the configuration that are drawn from the seed, or say the same in other words.
 const DRAWN: [&str; 7] =
     ["seed", "runtime_why", "watchers", "subscriptions", "contacts_mean", "endpoints_per_user", "document_bytes"];
+/// Flags whose meaning is not in the other keys of the configuration, and what they are if they are not said. A report of
+/// before they were written down has none of them, and is taken for one that was run as usual.
+const ASKED: [(&str, &str); 10] = [
+    ("contacts", "the model's"),
+    ("endpoints", "the model's"),
+    ("document", "the model's"),
+    ("schedule", "poisson"),
+    ("speed", "1"),
+    ("slow", "0"),
+    ("stop", "0"),
+    ("drop", "0%/min"),
+    ("target", "embedded"),
+    ("vary", "rate"),
+];
 /// Memory is told apart in GiB: virtual machines lose and win some pages at each start.
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -35,14 +49,18 @@ impl Likeness {
             Ok(Value::Object(config)) => config,
             _ => serde_json::Map::new(),
         };
-        Self {
-            host: parts.map(|(name, part)| (name.to_owned(), part)).into(),
-            config: config
-                .into_iter()
-                .filter(|(key, _)| !DRAWN.contains(&key.as_str()))
-                .map(|(key, value)| (key, said(&value)))
-                .collect(),
+        let found = found(report);
+        let known = |key: &str| !DRAWN.contains(&key) && !found.contains(&key) && key != "asked";
+        let mut config: BTreeMap<String, String> =
+            config.into_iter().filter(|(key, _)| known(key)).map(|(key, value)| (key, said(&value))).collect();
+        for (flag, usual) in ASKED {
+            match report.config.asked.get(flag) {
+                Some(value) => _ = config.insert(flag.to_owned(), value.clone()),
+                // The target has a key, too, which says all but what a double is like.
+                None => _ = config.entry(flag.to_owned()).or_insert_with(|| usual.to_owned()),
+            }
         }
+        Self { host: parts.map(|(name, part)| (name.to_owned(), part)).into(), config }
     }
 
     /// What is not alike: the name, and what each has.
@@ -60,6 +78,17 @@ impl Likeness {
             }
         }
         differences
+    }
+}
+
+/// Keys of what the run has found out, which are figures and no configuration.
+fn found(report: &Report) -> &'static [&'static str] {
+    match &report.capacity {
+        Some(capacity) if capacity.vary == "users" => &["users", "rate_per_s"],
+        // Where the search begins.
+        Some(_) => &["rate_per_s"],
+        None if report.config.asked.get("speed").is_some_and(|speed| speed == "max") => &["duration_s", "rate_per_s"],
+        None => &[],
     }
 }
 

@@ -14,6 +14,7 @@ pub mod page;
 pub mod saved;
 mod schema;
 pub mod screen;
+pub mod steady;
 
 use std::collections::BTreeMap;
 
@@ -26,11 +27,11 @@ pub use schema::{
     Publications, Report, RigUs, Series, SeriesUs, Troubled, WatcherCurves,
 };
 
-use crate::args::Vary;
 use crate::capacity::Search;
+use crate::capacity::Vary;
 use crate::capacity::hunt::Ended;
 use crate::crew::{Checked, SignIn};
-use crate::plan::PointResult;
+use crate::point::PointResult;
 use crate::population::Totals;
 use crate::recorder::calibrate::RecorderCost;
 use crate::sample::Sample;
@@ -115,13 +116,16 @@ impl Report {
             Purpose::Capacity => Some(capacity(settings, &findings)),
         };
         let limit = limit(settings, &findings, capacity.as_ref());
+        let steadiness = point.and_then(|point| steady::Steady::of(&point.distributions, settings));
+        let mut warnings = verdict::warnings(&findings, settings);
+        warnings.extend(steadiness.and_then(|steady| steady.warning()));
         let checked = &findings.checked;
         Self {
             schema: saved::SCHEMA,
             began: settings.began.clone(),
             verdict: if reasons.is_empty() { PASS } else { FAIL }.to_owned(),
             reasons,
-            warnings: verdict::warnings(&findings, settings),
+            warnings,
             cut_short: findings.cut,
             limited_by: limit.as_ref().map(|limit| limit.what.clone()),
             limited_by_evidence: limit.map(|limit| limit.evidence),
@@ -179,10 +183,10 @@ impl Report {
                 generator_gap_us: point.generator_gap,
                 generator_lag_us: point.lag,
             }),
-            process: point.and_then(|point| point.process),
+            process: point.and_then(|point| point.around.process),
             noise: point.map_or_else(Noise::default, |point| Noise {
                 preempted_share: round(point.preempted_share(), 4),
-                steal_share: round(point.steal_share, 4),
+                steal_share: round(point.around.steal_share, 4),
             }),
             generator: point.map_or_else(Generator::default, |point| {
                 let shares = Shares::of(point, &findings.recorder);
@@ -206,9 +210,11 @@ impl Report {
                 ),
             },
             faults: checked.faults,
-            measured_at: point.map(|point| crate::settings::rfc3339(point.distributions.began)),
+            measured_at: point.map(|point| crate::quantities::moment(point.distributions.began)),
+            measured_s: point.map(|point| round(point.measured_s, 6)),
+            steadiness,
             curves: point.map(|point| Curves::of(&point.distributions)),
-            series: point.map(|point| Series::of(&point.distributions)),
+            series: point.and_then(|point| Series::of(&point.distributions)),
             phases: findings.phases,
             capacity,
         }
@@ -262,6 +268,7 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         watchers_federated_share: settings.traits.watchers[1],
         second_endpoint_share: settings.mix.idle,
         policy_edits_per_publication: settings.mix.policies,
+        asked: settings.asked.0.clone(),
     }
 }
 
@@ -324,7 +331,7 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
             Vary::Users => "users",
         }
         .to_owned(),
-        ended: search.ended.map_or("", why_it_ended).to_owned(),
+        ended: search.ended.map_or("", |ended| why_it_ended(ended, settings.vary)).to_owned(),
         failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
         knee_per_s: search.knee_per_s().map(|rate| round(rate, 1)),
         disturbed_points: search.disturbed(),
@@ -345,13 +352,15 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
 }
 
 /// In words.
-fn why_it_ended(ended: Ended) -> &'static str {
-    match ended {
-        Ended::Settled => "settled: what passed and what failed are close",
-        Ended::TimeUp => "not settled in its time",
-        Ended::NoLimit => "no limit: the highest rate that is tried passed",
-        Ended::NothingPassed => "no rate passed, not even the lowest",
-        Ended::Cut => "cut short",
+fn why_it_ended(ended: Ended, vary: Vary) -> &'static str {
+    match (ended, vary) {
+        (Ended::Settled, _) => "settled: what passed and what failed are close",
+        (Ended::TimeUp, _) => "not settled in its time",
+        (Ended::NoLimit, Vary::Rate) => "no limit: the highest rate that is tried passed",
+        (Ended::NoLimit, Vary::Users) => "no limit: the most users that fit the machine passed",
+        (Ended::NothingPassed, Vary::Rate) => "no rate passed, not even the lowest",
+        (Ended::NothingPassed, Vary::Users) => "no number of users passed, not even the fewest",
+        (Ended::Cut, _) => "cut short",
     }
 }
 

@@ -110,8 +110,8 @@ fn without_place(error: &serde_json::Error) -> String {
 
 fn way_out(found: &serde_json::Value) -> &'static str {
     match found.as_u64() {
-        Some(number) if number > u64::from(SCHEMA) => "it was written by a newer version, which can read it",
-        Some(_) => "it was written by an older version, which can read it",
+        Some(number) if number > u64::from(SCHEMA) => "a newer loadgen wrote it: read it with that one",
+        Some(_) => "an older loadgen wrote it: read it with that one, or measure again",
         None => "it is not a report of loadgen, or the number was lost",
     }
 }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
+use super::steady::Steady;
 use crate::host::{Host, ProcessUse};
 use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
@@ -54,6 +55,12 @@ pub struct Report {
     /// When the measured time began, in UTC (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub measured_at: Option<String>,
+    /// How long was measured: less than asked for where it was cut short.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_s: Option<f64>,
+    /// Whether it was steady; nothing where the load was to change on the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steadiness: Option<Steady>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curves: Option<Curves>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -88,7 +95,8 @@ pub struct Curve {
     pub points_us: Vec<(f64, u64)>,
 }
 
-/// The measured time in equal intervals; every list has one entry for each. Publications planned and latencies stand in the
+/// The measured time in equal intervals, of which the last may end after it; there are none where nobody knew beforehand how
+/// long it would be. Every list has one entry for each. Publications planned and latencies stand in the
 /// interval in which the publication was due; what was sent, delivered and skipped in that in which it was.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
@@ -155,6 +163,21 @@ pub struct Config {
     pub watchers_federated_share: f64,
     pub second_endpoint_share: f64,
     pub policy_edits_per_publication: f64,
+    /// Each flag that was said, without its dashes, and its value as it was said.
+    #[serde(default)]
+    pub asked: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// What was driven, in a word.
+    #[must_use]
+    pub fn who(&self) -> &'static str {
+        match self.target.as_str() {
+            "null" => "loop",
+            "double" => "double",
+            _ => "engine",
+        }
+    }
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -270,6 +293,7 @@ pub struct Books {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Capacity {
+    /// What was confirmed: sent in the highest point that passed a long measurement. It depends on the latency target.
     pub publications_per_s: f64,
     pub notifications_per_s: f64,
     pub users_by_rate: u64,
@@ -287,6 +311,9 @@ pub struct Capacity {
     /// The lowest rate that failed: the limit lies between what was found and this.
     #[serde(default)]
     pub failed_per_s: Option<f64>,
+    /// Where latency begins to rise faster than the rate, whatever the target: of all points of which something was measured,
+    /// the rate of the one furthest below the straight line from the first to the last, times by their logarithm. It may lie on
+    /// either side of what was confirmed.
     #[serde(default)]
     pub knee_per_s: Option<f64>,
     /// Points that failed at or below what was found, where something else was to blame.

@@ -211,6 +211,9 @@ fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
         page,
         "  from plan counts what a publication waited because generator or target kept it from being sent; from send does not"
     )?;
+    if let Some(steady) = &report.steadiness {
+        writeln!(page, "  {}", steady.says())?;
+    }
     if let Some(bad) = &report.troubled {
         writeln!(
             page,
@@ -252,11 +255,7 @@ fn cost(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(
         page,
         "  CPU            {} {:.0} % ({:.0} ns a notification), recorder {:.0} %, generator {:.0} %, spinning {:.0} %",
-        match report.config.target.as_str() {
-            "null" => "loop",
-            "double" => "double",
-            _ => "engine",
-        },
+        report.config.who(),
         share(cost.engine_cpu_s),
         cost.cpu_ns_per_notification,
         share(cost.recorder_cpu_s),
@@ -350,7 +349,7 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
     writeln!(page, "  search         {}{failed}{knee}", capacity.ended)?;
     if capacity.disturbed_points != 0 {
         let points = capacity.disturbed_points;
-        writeln!(page, "  disturbed      {points} point{} failed at a rate that passed", plural(points as u64))?;
+        writeln!(page, "  disturbed      {points} point{} failed at or below what passed", plural(points as u64))?;
     }
     if let (Some(what), Some(evidence)) = (&capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
         writeln!(page, "  rate limit     {what}: {evidence}")?;

@@ -15,7 +15,11 @@ pub use shape::{Course, ScheduleWords, Shape, ShapeError, Spacing};
 
 use crate::population::{below, unit};
 use crate::presence;
+use crate::series::Intervals;
 use shape::Curve;
+
+/// The end of a schedule that is over when its trace is, which nobody knows beforehand.
+pub const UNKNOWN_END_US: u64 = u64::MAX;
 
 /// One publication to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,10 +102,24 @@ pub struct Drawing {
     pub from_us: u64,
     /// From when on it is measured.
     pub measure_from_us: u64,
-    /// When it ends.
+    /// When it ends, or [`UNKNOWN_END_US`].
     pub end_us: u64,
     /// From which the arrivals are drawn.
     pub seed: u64,
+}
+
+impl Drawing {
+    /// Whether it is known beforehand when it ends.
+    #[must_use]
+    pub fn is_planned(&self) -> bool {
+        self.end_us != UNKNOWN_END_US
+    }
+
+    /// What the measured time is divided into: nothing where nobody knows how long that is.
+    #[must_use]
+    pub fn intervals(&self) -> Intervals {
+        if self.is_planned() { Intervals::over(self.measure_from_us, self.end_us) } else { Intervals::default() }
+    }
 }
 
 /// An endless sequence of arrivals.
@@ -109,6 +127,8 @@ pub struct Drawing {
 pub struct Schedule {
     stream: Xoshiro256PlusPlus,
     residents: Residents,
+    /// Where it begins. All else counts from there, so that a schedule is the same to the microsecond wherever that is.
+    from_us: u64,
     /// Where the rate and the time have come to, with its fraction of a microsecond: rounding would bend high rates.
     curve: Curve,
     gap_us: f64,
@@ -140,7 +160,8 @@ impl Schedule {
             kinds,
             stream: Xoshiro256PlusPlus::seed_from_u64(drawing.seed ^ (residents.shard as u64 + 1) << 48),
             residents,
-            curve: Curve::new(shape.course, from_us, measure_from_us, end_us),
+            from_us,
+            curve: Curve::new(shape.course, 0, measure_from_us - from_us, end_us - from_us),
             // Where everything is the hot user's, the others' shards have nothing to do.
             gap_us: 1e6 / (drawing.rate_per_s * all * (1.0 + mix.idle + mix.policies)),
             spacing: shape.spacing,
@@ -154,7 +175,7 @@ impl Schedule {
             Spacing::Poisson => Exp1.sample(&mut self.stream),
             Spacing::Constant => 1.0,
         };
-        let plan_us = self.curve.after(gap * self.gap_us) as u64;
+        let plan_us = self.from_us.saturating_add(self.curve.after(gap * self.gap_us) as u64);
         let number = below(self.residents.count(), self.stream.next_u64());
         let (user, what) = (self.residents.user(number), self.what());
         match self.hot {
@@ -218,6 +239,19 @@ mod tests {
         }
         let seconds = (last - 1_000_000) as f64 / 1e6;
         assert!((200_000.0 / seconds / 50_000.0 - 1.0).abs() < 0.01, "{seconds}");
+    }
+
+    #[test]
+    fn a_schedule_is_the_same_to_the_microsecond_wherever_it_begins() {
+        let shape = Shape { course: Course::Ramp { from: 0.1, to: 1.0 }, ..Shape::default() };
+        let arrivals = |from_us: u64| {
+            let drawing = Drawing { shape, end_us: from_us + 2_000_000, ..drawing(50_000.0, from_us, 7) };
+            let mut schedule = Schedule::new(RESIDENTS, &drawing, &only(&[1.0]));
+            std::iter::repeat_with(move || schedule.next_arrival())
+                .take(50_000)
+                .map(move |due| (due.plan_us - from_us, due.user))
+        };
+        assert!(arrivals(0).eq(arrivals(1 << 45)));
     }
 
     #[test]

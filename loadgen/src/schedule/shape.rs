@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use crate::quantities;
 use crate::trouble::Storm;
 
 /// Straight pieces that a day's curve is drawn with; the error is below a thousandth of the rate.
@@ -113,7 +114,7 @@ const WORDS: &str = "expected poisson, constant, ramp, step, diurnal, hot, sign-
 const RAMP: &str = "expected ramp or ramp:FROM..TO with shares of the rate, such as ramp:0.2..1";
 const STEP: &str = "expected step or step:COUNT with a number from 2 to 100";
 const DIURNAL: &str = "expected diurnal or diurnal:NIGHT with a share of the rate, such as diurnal:0.1";
-const HOT: &str = "expected hot or hot:SHARE with a share of the publications, such as hot:0.1";
+const HOT: &str = "expected hot or hot:SHARE with a share of the publications, such as hot:10%";
 
 fn ramp(value: Option<&str>) -> Option<Course> {
     let Some(value) = value else { return Some(Course::Ramp { from: 0.0, to: 1.0 }) };
@@ -132,7 +133,7 @@ fn day(value: Option<&str>) -> Option<Course> {
 }
 
 fn share(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+    quantities::share(text).ok()
 }
 
 /// The rate over time, as straight pieces; before the first and after the last it stays as it is there.
@@ -216,6 +217,8 @@ mod tests {
             shape,
             Shape { spacing: Spacing::Constant, course: Course::Ramp { from: 0.5, to: 1.0 }, hot_share: Some(0.2) }
         );
+        let hot_share = |text: &str| text.parse::<ScheduleWords>().unwrap().shape.hot_share;
+        assert_eq!((hot_share("hot:10%"), hot_share("hot:0.1"), hot_share("hot")), (Some(0.1), Some(0.1), Some(0.1)));
         assert_eq!("step:5".parse::<ScheduleWords>().unwrap().shape.course, Course::Steps(5));
         assert_eq!("diurnal".parse::<ScheduleWords>().unwrap().shape.course, Course::Diurnal { night: 0.1 });
         let wrong = [

@@ -7,7 +7,7 @@
 //! | [`holm`] | which of many figures differ |
 //! | [`mean`] | between what limits the mean of a series lies whose neighbours are alike |
 //! | [`trend`] | whether a series still rises or falls |
-//! | [`steadiness`] | whether a warm-up is over |
+//! | [`steadiness`] | whether a series is steady: a warm-up while it lasts, a measurement when it is over |
 //! | [`change`] | where a series of results changed |
 //!
 //! Invariant: everything random comes from the generator that the caller passes in, so that the same figures and the same

@@ -56,7 +56,7 @@ pub enum State {
     },
     /// No trend, but the limits of the mean are wider than asked for.
     Wide(MeanLimits),
-    /// No trend, and limits as narrow as asked for, at three looks in succession.
+    /// No trend, and limits as narrow as asked for: at three looks in succession, or at the end.
     Steady(MeanLimits),
 }
 
@@ -117,6 +117,13 @@ impl Steadiness {
         }
     }
 
+    /// How all of it stands, when there is nothing more to come. Looks that have to agree are for whoever may stop when it
+    /// suits; here nobody could, and one is enough.
+    #[must_use]
+    pub fn end(self) -> State {
+        if self.values.len() < WINDOW_MIN { State::Gathering } else { judge(&self.values, &self.settings) }
+    }
+
     /// How it stood at the last look.
     #[must_use]
     pub fn state(&self) -> State {
@@ -136,28 +143,32 @@ impl Steadiness {
     }
 
     fn look(&mut self) {
-        let settings = self.settings;
-        let from = match settings.window {
+        let from = match self.settings.window {
             Window::NewerHalf => self.values.len() / 2,
             Window::All => 0,
         };
-        let window = &self.values[from..];
-        let (Some(means), Some(limits)) = (batches(window), MeanLimits::of(window, settings.confidence)) else {
-            return;
+        let found = judge(&self.values[from..], &self.settings);
+        self.agreeing = if matches!(found, State::Steady(_)) { self.agreeing + 1 } else { 0 };
+        self.state = match found {
+            State::Steady(limits) if self.agreeing < AGREEING => State::Wide(limits),
+            found => found,
         };
-        if let Some(trend) = Trend::of(&means).filter(|trend| trend.p < TREND_P) {
-            let change_share = trend.slope * (means.len() - 1) as f64 / limits.mean.abs().max(f64::MIN_POSITIVE);
-            // With enough values any drift shows; one that stays within the limits asked for moves no figure.
-            if change_share.abs() > settings.share_max {
-                self.agreeing = 0;
-                self.state = State::Trend { change_share, p: trend.p };
-                return;
-            }
-        }
-        let narrow = limits.share() <= settings.share_max;
-        self.agreeing = if narrow { self.agreeing + 1 } else { 0 };
-        self.state = if self.agreeing >= AGREEING { State::Steady(limits) } else { State::Wide(limits) };
     }
+}
+
+/// How so many values stand by themselves.
+fn judge(window: &[f64], settings: &Settings) -> State {
+    let (Some(means), Some(limits)) = (batches(window), MeanLimits::of(window, settings.confidence)) else {
+        return State::Gathering;
+    };
+    if let Some(trend) = Trend::of(&means).filter(|trend| trend.p < TREND_P) {
+        let change_share = trend.slope * (means.len() - 1) as f64 / limits.mean.abs().max(f64::MIN_POSITIVE);
+        // With enough values any drift shows; one that stays within the limits asked for moves no figure.
+        if change_share.abs() > settings.share_max {
+            return State::Trend { change_share, p: trend.p };
+        }
+    }
+    if limits.share() <= settings.share_max { State::Steady(limits) } else { State::Wide(limits) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What measures others has to be measured itself: a stall of which one knows that it is there has to show, and a
 //! limit of which one knows where it is has to be found. Lives on the null target's threads, in front of the loop that
 //! tells the watchers, and holds that thread up as a busy server would: by spinning. Its invariant: when a publication
-//! is done depends on when it came and on what came before, and on nothing else.
+//! is done depends on when it came and on what came before, and on nothing else, unless the run is cut: then all are done.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use fanfare::Clock;
 use thiserror::Error;
 
-use crate::duration;
+use crate::quantities;
 
 /// Publications that a bucket lets through at once, where nobody says how many.
 const BURST: u32 = 64;
@@ -73,7 +73,7 @@ impl FromStr for Behaviour {
             }
             seen.push(name);
             match name {
-                "service" => behaviour.service = duration::parse(value).map_err(wrong)?,
+                "service" => behaviour.service = quantities::time(value).map_err(wrong)?,
                 "stall" => behaviour.stall = Some(stall(value).map_err(wrong)?),
                 "bucket" => per_s = Some(tokens(value).map_err(wrong)?),
                 "burst" => {
@@ -94,7 +94,7 @@ impl FromStr for Behaviour {
 
 fn stall(text: &str) -> Result<Stall, String> {
     let (lasts, every) = text.split_once('/').ok_or("expected TIME/TIME, such as 500ms/5s")?;
-    let stall = Stall { lasts: duration::parse(lasts)?, every: duration::parse(every)? };
+    let stall = Stall { lasts: quantities::time(lasts)?, every: quantities::time(every)? };
     if stall.lasts < stall.every { Ok(stall) } else { Err("it has to be shorter than its interval".to_owned()) }
 }
 
@@ -124,10 +124,11 @@ impl Server {
         Self { behaviour, token_ns, ahead_ns: token_ns * burst, full_ns: 0.0, free_ns: 0 }
     }
 
-    /// Holds the thread up as long as the server takes for one publication.
-    pub(super) fn serve(&mut self, clock: Clock) {
+    /// Holds the thread up as long as the server takes for one publication. One may take a day, so it looks whether the run
+    /// is cut.
+    pub(super) fn serve(&mut self, clock: Clock, is_cut: impl Fn() -> bool) {
         let done_ns = self.done_ns(clock.nanos());
-        while clock.nanos() < done_ns {
+        while clock.nanos() < done_ns && !is_cut() {
             std::hint::spin_loop();
         }
     }
@@ -165,6 +166,8 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const MS: u64 = 1_000_000;
@@ -204,6 +207,14 @@ mod tests {
         assert_eq!(server.done_ns(10 * MS), 11 * MS);
         assert_eq!(server.done_ns(10 * MS), 12 * MS);
         assert_eq!(server.done_ns(50 * MS), 51 * MS);
+    }
+
+    #[test]
+    fn a_service_of_a_day_ends_when_the_run_is_cut() {
+        let looks = Cell::new(0);
+        let is_cut = || looks.replace(looks.get() + 1) == 2;
+        server("service=1440m").serve(Clock::start(), is_cut);
+        assert_eq!(looks.get(), 3);
     }
 
     #[test]

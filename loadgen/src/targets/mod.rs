@@ -10,10 +10,64 @@ pub mod double;
 pub mod embedded;
 pub mod null;
 
+use std::str::FromStr;
+
+use clap::ValueEnum;
 use thiserror::Error;
 
-use crate::args::RuntimeName;
 use crate::crew::Seat;
+use double::{Behaviour, DoubleError};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum TargetName {
+    /// The engine, inside this process.
+    Embedded,
+    /// No engine: a plain loop, which shows what the rig itself costs.
+    Null,
+    /// The null target, with faults and limits that are known beforehand.
+    Double(Behaviour),
+}
+
+impl FromStr for TargetName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "embedded" => Ok(Self::Embedded),
+            None if text == "null" => Ok(Self::Null),
+            Some(("double", behaviour)) => {
+                behaviour.parse().map(Self::Double).map_err(|error: DoubleError| error.to_string())
+            }
+            _ => Err("must be embedded, null or double:PART,…, such as double:service=20us".to_owned()),
+        }
+    }
+}
+
+impl TargetName {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Embedded => "embedded",
+            Self::Null => "null",
+            Self::Double(_) => "double",
+        }
+    }
+}
+
+/// What can turn the shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RuntimeName {
+    /// What the engine takes by itself; the report says which, and why
+    Auto,
+    /// Plain pinned threads, waiting by epoll
+    Thread,
+    /// Pinned glommio executors, waiting by io_uring
+    Glommio,
+    /// The loop of a host that embeds the shard: here a pinned thread that has nothing else to do
+    Host,
+}
 
 /// What the loops of all shards have spent, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,6 +81,12 @@ pub struct LoopTimes {
 }
 
 impl LoopTimes {
+    /// All but sleep.
+    #[must_use]
+    pub fn awake_ns(&self) -> u64 {
+        self.work_ns + self.spin_ns
+    }
+
     /// What was spent since an earlier reading.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {

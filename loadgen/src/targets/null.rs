@@ -214,7 +214,7 @@ impl Teller {
         let shards = common.shards;
         let going = point.go_on(&mut self.publisher, marks, &told, |outgoing| {
             if let Some(server) = server {
-                server.serve(common.clock);
+                server.serve(common.clock, || common.is_cut());
             }
             // Of what is not shown nobody is told: an engine would see to that.
             if matches!(outgoing.what, What::Publish(_)) {

@@ -136,10 +136,14 @@ impl Permutation {
 /// What is wrong with the trace, and what cannot be written.
 pub fn anonymise(input: &Path, output: &Path, key: Key) -> Result<Header, TraceError> {
     let reader = files::read(input)?;
-    write(reader, input, &Output::open(output)?, key)
+    let output = Output::open(output)?;
+    let header = write(reader, input, &output, key)?;
+    output.keep()?;
+    Ok(header)
 }
 
-/// The same for a trace that is open already. `input` is what it is called if something is wrong with it.
+/// The same for a trace that is open already, which is not kept yet. `input` is what it is called if something is wrong with
+/// it.
 pub(super) fn write(reader: Reader<impl Read>, input: &Path, output: &Output, key: Key) -> Result<Header, TraceError> {
     let header = *reader.header();
     let permutation = Permutation::new(key, header.users);

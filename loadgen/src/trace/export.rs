@@ -21,7 +21,7 @@ pub enum ExportError {
     #[error(transparent)]
     Trace(#[from] Fault),
     /// The CSV.
-    #[error("the CSV cannot be written: {0}")]
+    #[error(transparent)]
     Csv(#[from] csv::Error),
 }
 

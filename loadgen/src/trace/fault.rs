@@ -148,6 +148,9 @@ pub enum Fault {
         /// What is wrong.
         wrong: Wrong,
     },
+    /// A recording without an event.
+    #[error("nothing was published that could be recorded; it is left as it was")]
+    Nothing,
     /// More events than a trace can have.
     #[error("it would have more than {RECORDS_MAX} records")]
     TooMany,

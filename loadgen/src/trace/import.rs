@@ -15,13 +15,11 @@ use siphasher::sip128::SipHasher13;
 use thiserror::Error;
 
 use super::anonymise::{self, Key};
+use super::bounded::{Bounded, ROW_BYTES_MAX};
 use super::export::{COLUMNS, EDIT_POLICY, PUBLISH, PUBLISH_IDLE};
 use super::files::Output;
 use super::record::{Event, Kind};
 use super::{Fault, Header, Reader, TIME_MAX_US, TraceError, USERS_MAX, Writer, files};
-
-/// Bytes of a row, at the most: names of users are short, and a quotation mark that never closes must not fill the memory.
-const ROW_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes read at once. What of it is the next rows' is counted as this one's, so that a row may seem longer by so many.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -58,12 +56,24 @@ pub enum ImportError {
         /// What could.
         expected: String,
     },
-    /// A row that is none.
-    #[error("{}: {cause}", file.display())]
+    /// A row of more or fewer fields.
+    #[error("{}:{line}: it has {found} fields, but {} were expected: {}", file.display(), COLUMNS.len(), COLUMNS.join(","))]
+    Fields {
+        /// The file.
+        file: PathBuf,
+        /// The line, counted from 1.
+        line: u64,
+        /// How many there are.
+        found: usize,
+    },
+    /// What cannot be read.
+    #[error("{}:{line}: {cause}", file.display())]
     Csv {
         /// The file.
         file: PathBuf,
-        /// What is wrong, and in which line.
+        /// The line that was to be read, counted from 1.
+        line: u64,
+        /// Why not.
         cause: csv::Error,
     },
     /// The first line.
@@ -88,7 +98,9 @@ pub fn import(input: &Path, output: &Path, how: How) -> Result<Header, ImportErr
     let output = Output::open(output)?;
     let Some(key) = how.key else {
         let writer = Writer::begin_unknown(output.empty()?).map_err(|fault| output.fault(fault))?;
-        return write(source, input, writer, how, output.path());
+        let header = write(source, input, writer, how, output.path())?;
+        output.keep()?;
+        return Ok(header);
     };
     // How many users there are is known at the end, and so is under which numbers they go. The file between has no name,
     // and is gone with the process.
@@ -98,7 +110,9 @@ pub fn import(input: &Path, output: &Path, how: How) -> Result<Header, ImportErr
     write(source, input, writer, how, output.path())?;
     between.seek(SeekFrom::Start(0)).map_err(failed)?;
     let reader = Reader::begin(between).map_err(|fault| output.fault(fault))?;
-    Ok(anonymise::write(reader, output.path(), &output, key)?)
+    let header = anonymise::write(reader, output.path(), &output, key)?;
+    output.keep()?;
+    Ok(header)
 }
 
 fn write<W: io::Write + Seek>(
@@ -122,6 +136,8 @@ pub struct Rows<'a, R> {
     reader: csv::Reader<Bounded<R>>,
     room: Rc<Cell<usize>>,
     row: csv::ByteRecord,
+    /// Where it began, counted from 1.
+    line: u64,
     users: HashMap<u128, u32>,
     names: SipHasher13,
     first_us: Option<u64>,
@@ -135,16 +151,23 @@ impl<'a, R: Read> Rows<'a, R> {
     /// Other columns, and what cannot be read.
     pub fn begin(source: R, file: &'a Path, how: How) -> Result<Self, ImportError> {
         let room = Rc::new(Cell::new(ROW_BYTES_MAX + BUFFER_BYTES));
-        let source = Bounded { source, room: Rc::clone(&room) };
+        let source = Bounded::new(source, Rc::clone(&room));
         let mut reader = csv::ReaderBuilder::new()
             .buffer_capacity(BUFFER_BYTES)
             .has_headers(false)
-            .trim(csv::Trim::All)
+            // Fields are counted here, where the line is known; and the \r before a \n is space at the end of a row, so
+            // that lines are counted alike whatever they end with.
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
             .from_reader(source);
         let mut row = csv::ByteRecord::new();
-        reader.read_byte_record(&mut row).map_err(|cause| ImportError::Csv { file: file.to_owned(), cause })?;
-        if !row.iter().eq(COLUMNS.iter().map(|column| column.as_bytes())) {
-            let found = row.iter().map(shown).collect::<Vec<_>>().join(",");
+        reader.read_byte_record(&mut row).map_err(|cause| ImportError::Csv {
+            file: file.to_owned(),
+            line: 1,
+            cause,
+        })?;
+        if !row.iter().map(<[u8]>::trim_ascii).eq(COLUMNS.iter().map(|column| column.as_bytes())) {
+            let found = row.iter().map(|field| shown(field.trim_ascii())).collect::<Vec<_>>().join(",");
             return Err(ImportError::Columns { file: file.to_owned(), found });
         }
         let drawn = RandomState::new();
@@ -154,6 +177,7 @@ impl<'a, R: Read> Rows<'a, R> {
             reader,
             room,
             row,
+            line: 1,
             users: HashMap::new(),
             names: SipHasher13::new_with_keys(drawn.hash_one(0), drawn.hash_one(1)),
             first_us: None,
@@ -162,15 +186,40 @@ impl<'a, R: Read> Rows<'a, R> {
     }
 
     fn next_event(&mut self) -> Result<Option<Event>, ImportError> {
-        self.room.set(ROW_BYTES_MAX + BUFFER_BYTES);
-        let read = self.reader.read_byte_record(&mut self.row);
-        if !read.map_err(|cause| ImportError::Csv { file: self.file.to_owned(), cause })? {
+        if !self.read_row()? {
             return Ok(None);
         }
         let at_us = self.time()?;
         let user = self.user()?;
         let kind = self.kind()?;
         Ok(Some(Event { at_us, user, kind }))
+    }
+
+    /// Goes on to the next row that is not empty; false after the last one.
+    fn read_row(&mut self) -> Result<bool, ImportError> {
+        loop {
+            self.room.set(ROW_BYTES_MAX + BUFFER_BYTES);
+            let begin = self.reader.position().line();
+            let read = self.reader.read_byte_record(&mut self.row);
+            if !read.map_err(|cause| ImportError::Csv { file: self.file.to_owned(), line: begin, cause })? {
+                return Ok(false);
+            }
+            // Empty lines before the row are read with it, so it is where it ends that tells where it began; every row
+            // ends with a line's end, for the last one is given it.
+            let inside = self.row.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64;
+            self.line = (self.reader.position().line() - 1).saturating_sub(inside);
+            match self.row.len() {
+                1 if self.row[0].trim_ascii().is_empty() => {}
+                found if found != COLUMNS.len() => {
+                    return Err(ImportError::Fields { file: self.file.to_owned(), line: self.line, found });
+                }
+                _ => return Ok(true),
+            }
+        }
+    }
+
+    fn field(&self, column: usize) -> &[u8] {
+        self.row[column].trim_ascii()
     }
 
     fn time(&mut self) -> Result<u64, ImportError> {
@@ -206,7 +255,7 @@ impl<'a, R: Read> Rows<'a, R> {
             let number = self.parsed(COLUMN).filter(|&user| user < USERS_MAX);
             return number.ok_or_else(|| self.wrong(COLUMN, format!("a number below {USERS_MAX}")));
         }
-        let name = &self.row[COLUMN];
+        let name = self.row[COLUMN].trim_ascii();
         if name.is_empty() {
             return Err(self.wrong(COLUMN, "a name or a number".to_owned()));
         }
@@ -223,7 +272,7 @@ impl<'a, R: Read> Rows<'a, R> {
         const KIND: usize = 2;
         const CATEGORY: usize = 3;
         const BYTES: usize = 4;
-        let kind = match &self.row[KIND] {
+        let kind = match self.field(KIND) {
             kind if kind == PUBLISH.as_bytes() => {
                 let category =
                     self.parsed(CATEGORY).filter(|&category: &u8| usize::from(category) < fanfare::CATEGORIES);
@@ -238,7 +287,7 @@ impl<'a, R: Read> Rows<'a, R> {
             _ => return Err(self.wrong(KIND, format!("{PUBLISH}, {PUBLISH_IDLE} or {EDIT_POLICY}"))),
         };
         for column in [CATEGORY, BYTES] {
-            if !matches!(&self.row[column], b"" | b"0") {
+            if !matches!(self.field(column), b"" | b"0") {
                 return Err(self.wrong(column, "nothing, or 0, for what is no publication that is shown,".to_owned()));
             }
         }
@@ -246,15 +295,15 @@ impl<'a, R: Read> Rows<'a, R> {
     }
 
     fn parsed<T: std::str::FromStr>(&self, column: usize) -> Option<T> {
-        std::str::from_utf8(&self.row[column]).ok()?.parse().ok()
+        std::str::from_utf8(self.field(column)).ok()?.parse().ok()
     }
 
     fn wrong(&self, column: usize, expected: String) -> ImportError {
         ImportError::Field {
             file: self.file.to_owned(),
-            line: self.row.position().map_or(0, csv::Position::line),
+            line: self.line,
             column: COLUMNS[column],
-            found: shown(&self.row[column]),
+            found: shown(self.field(column)),
             expected,
         }
     }
@@ -272,24 +321,4 @@ impl<R: Read> Iterator for Rows<'_, R> {
 fn shown(field: &[u8]) -> String {
     let begin = &field[..field.len().min(SHOWN_BYTES)];
     format!("{}{}", begin.escape_ascii(), if begin.len() < field.len() { "…" } else { "" })
-}
-
-/// Gives what one row may take, and then no more until somebody makes room.
-#[derive(Debug)]
-struct Bounded<R> {
-    source: R,
-    room: Rc<Cell<usize>>,
-}
-
-impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.room.get() == 0 {
-            return Err(io::Error::other(format!(
-                "a row takes more than {ROW_BYTES_MAX} bytes: is there a quotation mark that never closes?"
-            )));
-        }
-        let count = self.source.read(buffer)?;
-        self.room.set(self.room.get().saturating_sub(count));
-        Ok(count)
-    }
 }

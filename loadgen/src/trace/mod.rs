@@ -14,11 +14,12 @@
 //! | [`map`] | a validated file as memory, for replays |
 //! | [`replay`] | arrivals from a trace, at any speed |
 //! | [`recording`] | what the publishers of a run did, on its way into a file |
-//! | [`usage`] | what the command line of a run says of traces |
+//! | [`reels`] | what the generators of a run have of both |
 //! | [`anonymise`] | users renumbered under a key |
-//! | [`import`], [`export`] | CSV |
-//! | [`draw`] | a trace of what a run would publish, without running it |
-//! | [`cli`] | the verbs of `loadgen trace` |
+//! | [`import`], [`export`], `bounded` | CSV, and how much of it is read at once |
+//!
+//! What the command line says of traces stands above: of a run in [`crate::settings::traces`], and the verbs of `loadgen
+//! trace` in [`crate::trace_verbs`]. Nothing here knows of either.
 //!
 //! # The format, version 1
 //!
@@ -64,8 +65,7 @@
 //! Facts that depend on how a run was divided, such as its shards, are not in a trace: it can be replayed on any number.
 
 pub mod anonymise;
-pub mod cli;
-pub mod draw;
+mod bounded;
 pub mod export;
 pub mod fault;
 pub mod files;
@@ -76,9 +76,9 @@ pub mod map;
 pub mod reader;
 pub mod record;
 pub mod recording;
+pub mod reels;
 pub mod replay;
 pub mod summary;
-pub mod usage;
 pub mod writer;
 
 pub use fault::{Fault, TraceError};

@@ -112,9 +112,18 @@ impl Recording {
     /// Ends it, when no publisher has anything left to note, and makes the trace of it.
     ///
     /// # Errors
-    /// What could not be written, then or since the begin.
+    /// What could not be written, then or since the begin; that there was nothing to note.
     pub fn finish(mut self, output: &Output, header: Header) -> Result<Recorded, TraceError> {
         let files = self.collected().map_err(|cause| output.written(cause))?;
+        // What an earlier run left there is worth more than nothing.
+        if files
+            .iter()
+            .try_fold(0, |bytes, file| Ok(bytes + file.metadata()?.len()))
+            .map_err(|cause| output.written(cause))?
+            == 0
+        {
+            return Err(output.fault(Fault::Nothing));
+        }
         let mut writer = output.trace(header)?;
         let mut last_us = 0;
         // Whoever comes first in the trace may have been sent later, where shards go on at their own pace.
@@ -128,6 +137,7 @@ impl Recording {
             writer.push(&event).map_err(|fault| output.fault(fault))?;
         }
         let events = writer.finish().map_err(|fault| output.fault(fault))?.records;
+        output.keep()?;
         Ok(Recorded { events, bytes: super::file_bytes(events), waits: self.waits.load(Ordering::Relaxed) })
     }
 

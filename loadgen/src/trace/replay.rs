@@ -90,6 +90,12 @@ impl Replay {
         Reel { replay: self.clone(), residents, from_us, next: 0, bytes: 0 }
     }
 
+    /// Whether something was found wrong on the way: then nothing more comes of it.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.fault.get().is_some()
+    }
+
     /// What became of the file.
     ///
     /// # Errors

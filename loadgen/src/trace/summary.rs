@@ -64,12 +64,6 @@ impl Summary {
         })
     }
 
-    /// All events.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.shown().events + self.idle.events + self.policies.events
-    }
-
     /// Publications that are shown, a second.
     #[must_use]
     pub fn rate_per_s(&self) -> f64 {

@@ -102,6 +102,56 @@ fn failed_runs_count_for_nothing_and_many_end_it() {
 }
 
 #[test]
+fn who_has_lost_a_run_is_told_nothing_early() {
+    let mut ran = 0;
+    let runs = run(&QUESTION, ROUNDS, 3, |turn| {
+        ran += 1;
+        let fails = turn.pair == 0 && turn.side == Letter::A;
+        let noise = 1.0 + 0.01 * (ran % 3) as f64;
+        let value = noise * if turn.side == Letter::A { 200.0 } else { 600.0 };
+        Ok::<_, Infallible>(if fails { Outcome::Failed(Vec::new()) } else { result(value) })
+    });
+    assert_eq!((ran, runs.unwrap().a.len()), (2 * ROUNDS, ROUNDS - 1));
+}
+
+#[test]
+fn at_the_highest_confidence_a_plain_difference_is_told_early_and_of_all_figures() {
+    let question = Question { figure: None, confidence: 0.999 };
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(4);
+    let mut ran = 0;
+    let runs = run(&question, ROUNDS, 4, |turn| {
+        ran += 1;
+        let mut measured = Measured::default();
+        for value in &mut measured.values {
+            let noise: f64 = StandardNormal.sample(&mut rng);
+            let of_side = if turn.side == Letter::A { 1e5 } else { 3e5 };
+            *value = Some(of_side * (1.0 + 0.01 * noise));
+        }
+        Ok::<_, Infallible>(Outcome::Passed(Box::new(measured)))
+    });
+    assert!(ran < 2 * ROUNDS, "{ran} runs");
+    let names = ["a".to_owned(), "b".to_owned()];
+    let comparison = answer::answer(&question, names, runs.unwrap(), &mut rng);
+    assert!(comparison.figures.iter().all(|figure| figure.answer != Answer::CannotTell), "{:?}", comparison.figures);
+}
+
+#[test]
+fn only_equal_figures_are_called_the_same() {
+    let word_of = |b: f64| {
+        let runs = run(&QUESTION, ROUNDS, 3, |turn| {
+            let value = if turn.side == Letter::A { 200.0 } else { b };
+            let failed = Outcome::Failed(Vec::new());
+            Ok::<_, Infallible>(if turn.pair < 3 { result(value) } else { failed })
+        });
+        let names = ["a".to_owned(), "b".to_owned()];
+        let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+        answer::answer(&QUESTION, names, runs.unwrap(), &mut rng).figures[0].word
+    };
+    assert_eq!(word_of(200.0), "the same");
+    assert_eq!(word_of(230.0), "cannot tell", "given up, so neither told apart nor equal");
+}
+
+#[test]
 fn an_error_ends_it_at_once() {
     let mut ran = 0;
     let ended = run(&QUESTION, ROUNDS, 3, |_| {

@@ -34,7 +34,7 @@ pub fn render(report: &Report) -> Vec<u8> {
 
 fn write(table: &mut Writer<Vec<u8>>, report: &Report) -> csv::Result<()> {
     let series = report.series.as_ref();
-    let whole_s = series.map_or(0.0, |series| series.interval_s * series.publications_planned.len() as f64);
+    let whole_s = report.measured_s.unwrap_or_else(|| series.map_or(0.0, Series::span_s));
     let mut whole = |measure: &str, figure: &str, value: f64| {
         table.serialize(Row { scope: "whole", from_s: 0.0, to_s: whole_s, measure, figure, value })
     };
@@ -63,7 +63,7 @@ fn write(table: &mut Writer<Vec<u8>>, report: &Report) -> csv::Result<()> {
     ] {
         whole(measure, "count", value as f64)?;
     }
-    series.map_or(Ok(()), |series| intervals(table, series))
+    series.map_or(Ok(()), |series| intervals(table, series, whole_s))
 }
 
 fn figures(of: &Quantiles) -> [(&'static str, f64); 6] {
@@ -72,7 +72,7 @@ fn figures(of: &Quantiles) -> [(&'static str, f64); 6] {
         .map(|(figure, value)| (figure, value as f64))
 }
 
-fn intervals(table: &mut Writer<Vec<u8>>, series: &Series) -> csv::Result<()> {
+fn intervals(table: &mut Writer<Vec<u8>>, series: &Series, whole_s: f64) -> csv::Result<()> {
     let counts = [
         ("publications_planned", &series.publications_planned),
         ("publications_sent", &series.publications_sent),
@@ -85,7 +85,7 @@ fn intervals(table: &mut Writer<Vec<u8>>, series: &Series) -> csv::Result<()> {
         ("latency_from_plan_last_us", &series.last_us),
     ];
     for at in 0..series.publications_planned.len() {
-        let (from_s, to_s) = (series.interval_s * at as f64, series.interval_s * (at + 1) as f64);
+        let (from_s, to_s) = (series.interval_s * at as f64, (series.interval_s * (at + 1) as f64).min(whole_s));
         let mut row = |measure, figure, value: u64| {
             table.serialize(Row { scope: "interval", from_s, to_s, measure, figure, value: value as f64 })
         };

@@ -31,8 +31,9 @@ fn distribution(histogram: &Histogram<u64>) -> String {
     let (mean, deviation) = (histogram.mean(), histogram.stdev());
     let _ = writeln!(text, "#[Mean    = {mean:12.3}, StdDeviation   = {deviation:12.3}]");
     let _ = writeln!(text, "#[Max     = {:12.3}, Total count    = {:12}]", histogram.max() as f64, histogram.len());
-    let (buckets, values) = (histogram.buckets(), histogram.distinct_values());
-    let _ = writeln!(text, "#[Buckets = {buckets:12}, SubBuckets     = {values:12}]");
+    // A bucket has a value of its own for each of the two lowest units that its digits tell apart, in a power of two.
+    let sub_buckets = (2 * 10_u64.pow(histogram.sigfig().into())).next_power_of_two();
+    let _ = writeln!(text, "#[Buckets = {:12}, SubBuckets     = {sub_buckets:12}]", histogram.buckets());
     text
 }
 
@@ -56,5 +57,6 @@ mod tests {
         assert_eq!(rows.last().unwrap()[..3], [1_000.0, 1.0, 1_000.0]);
         assert!(rows.is_sorted_by(|a, b| a[0] <= b[0] && a[1] <= b[1]));
         assert!(text.ends_with("]\n") && text.matches("#[").count() == 3);
+        assert!(text.contains("SubBuckets     =         2048]"), "three digits need so many: {text}");
     }
 }

@@ -2,6 +2,7 @@
 //! `median` and `last`, in microseconds from plan to watcher.
 //!
 //! The log's tools merge, cut and plot these; the intervals of one tag together are the whole distribution, to two digits.
+//! Where the measured time was not divided it is one interval.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,9 +10,9 @@ use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 
 use crate::report::histogram::decode;
-use crate::report::{Report, Series};
+use crate::report::{Report, Series, WatcherCurves};
 
-/// The log. Without a series it is a header alone.
+/// The log. Where nothing was measured it is a header alone.
 #[must_use]
 pub fn render(report: &Report) -> Vec<u8> {
     let mut log = Vec::new();
@@ -32,13 +33,25 @@ fn write(log: &mut Vec<u8>, report: &Report) -> Result<(), Box<dyn std::error::E
         .with_base_time(began)
         .begin_log_with(log, &mut serializer)?;
     writer.write_comment("Tag,StartTimestamp,Interval_Length,Interval_Max,Interval_Compressed_Histogram")?;
-    let nothing = Series::default();
-    let series = report.series.as_ref().unwrap_or(&nothing);
-    let interval = Duration::from_secs_f64(series.interval_s);
-    for at in 0..series.publications_planned.len() {
-        for (tag, times) in [("first", &series.first_us), ("median", &series.median_us), ("last", &series.last_us)] {
-            let histogram = decode(&times.histograms_us[at])?;
-            writer.write_histogram(&histogram, interval * at as u32, interval, Tag::new(tag))?;
+    let mut put = |tag, histogram_us: &str, from: Duration, to: Duration| -> Result<(), Box<dyn std::error::Error>> {
+        let histogram = decode(histogram_us)?;
+        Ok(writer.write_histogram(&histogram, from, to.saturating_sub(from), Tag::new(tag))?)
+    };
+    let whole_s = report.measured_s.or(report.series.as_ref().map(Series::span_s)).unwrap_or_default();
+    let whole = Duration::try_from_secs_f64(whole_s)?;
+    if let Some(series) = &report.series {
+        let interval = Duration::try_from_secs_f64(series.interval_s)?;
+        for at in 0..series.publications_planned.len() {
+            let (from, to) = (interval * at as u32, (interval * (at + 1) as u32).min(whole));
+            for (tag, times) in [("first", &series.first_us), ("median", &series.median_us), ("last", &series.last_us)]
+            {
+                put(tag, &times.histograms_us[at], from, to)?;
+            }
+        }
+    } else if let Some(curves) = &report.curves {
+        let WatcherCurves { first, median, last } = &curves.from_plan;
+        for (tag, curve) in [("first", first), ("median", median), ("last", last)] {
+            put(tag, &curve.histogram_us, Duration::ZERO, whole)?;
         }
     }
     Ok(())

@@ -77,6 +77,10 @@ pub fn render(report: &Report) -> String {
 }
 
 fn set(figures: &Figures, labels: &[(&'static str, &str)], of: &Quantiles) {
+    // Where nothing was timed, a zero would be the best time of all.
+    if of.count == 0 {
+        return;
+    }
     for (quantile, micros) in [("0.5", of.p50), ("0.9", of.p90), ("0.99", of.p99), ("0.999", of.p999), ("1", of.max)] {
         let labels = labels.iter().copied().chain([("quantile", quantile)]);
         let labels = labels.map(|(name, value)| (name, value.to_owned())).collect::<Labels>();

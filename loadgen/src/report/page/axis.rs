@@ -93,9 +93,9 @@ impl Axis {
         }
     }
 
-    /// With room beyond the highest value, for something to be written there.
-    pub(super) fn with_headroom(self) -> Self {
-        Self { to: self.to + 0.14 * (self.to - self.from), ..self }
+    /// With room beyond the highest value, for so many lines to be written there.
+    pub(super) fn with_headroom(self, lines: usize) -> Self {
+        Self { to: self.to + (0.04 + 0.1 * lines as f64) * (self.to - self.from), ..self }
     }
 
     /// A row for each name, the first at the top.

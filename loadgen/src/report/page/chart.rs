@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use plotters::coord::ranged1d::{KeyPointHint, NoDefaultFormatting, ValueFormatter};
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use thiserror::Error;
 
 use super::axis::Axis;
@@ -18,6 +19,8 @@ const WIDTH: u32 = 960;
 const HEIGHT: u32 = 600;
 const ROW_HEIGHT: u32 = 66;
 const FONT: i32 = 40;
+/// What a character takes in the mean, with some to spare.
+const CHARACTER: u32 = 17;
 const LINE: u32 = 4;
 const MARKER: i32 = 9;
 /// Shapes on one line.
@@ -81,6 +84,13 @@ impl Style {
     }
 }
 
+/// Where something is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
+}
+
 /// What is drawn, in the values of the axes.
 #[derive(Clone, Debug)]
 pub(super) enum Mark {
@@ -96,8 +106,9 @@ pub(super) enum Mark {
     Bar([(f64, f64); 2], Style),
     /// A line through everything at this height, and what it is.
     Level(f64, String),
-    /// A line through everything at this place, and what it is.
-    Upright(f64, String),
+    /// A line through everything at this place, and what it is, in this line of text from the top; to the left of it if
+    /// there is room, or to the right.
+    Upright(f64, String, usize, Side),
 }
 
 /// A chart to be drawn.
@@ -221,14 +232,21 @@ impl Chart {
             }
             Mark::Level(value, text) => {
                 let y = self.y.place(*value);
-                self.draw_rule(plane, [(self.x.from, y), (self.x.to, y)], (self.x.from, y), (12, -42), text)
+                let ends = [(self.x.from, y), (self.x.to, y)];
+                self.draw_rule(plane, ends, ends[0], (12, -6), Pos::new(HPos::Left, VPos::Bottom), text)
             }
-            Mark::Upright(value, text) => {
+            Mark::Upright(value, text, line, side) => {
                 let x = self.x.place(*value);
-                // Written on the side that has room.
-                let (is_right, top) = (x > (self.x.from + self.x.to) / 2.0, (x, self.y.to));
-                let aside = if is_right { -12 - 17 * text.chars().count() as i32 } else { 12 };
-                self.draw_rule(plane, [(x, self.y.from), top], top, (aside, 6), text)
+                let down = 6 + FONT * *line as i32;
+                let share = (x - self.x.from) / (self.x.to - self.x.from);
+                let needed = (CHARACTER * text.chars().count() as u32) as f64 / f64::from(WIDTH - self.label_width);
+                let is_left = match side {
+                    Side::Left => share > needed || share > 0.5,
+                    Side::Right => 1.0 - share < needed && share > 0.5,
+                };
+                let (aside, side) = if is_left { (-12, HPos::Right) } else { (12, HPos::Left) };
+                let ends = [(x, self.y.from), (x, self.y.to)];
+                self.draw_rule(plane, ends, ends[1], (aside, down), Pos::new(side, VPos::Top), text)
             }
         }
     }
@@ -239,9 +257,10 @@ impl Chart {
         ends: [(f64, f64); 2],
         at: (f64, f64),
         aside: (i32, i32),
+        anchor: Pos,
         text: &str,
     ) -> Drawn {
-        let font = ("sans-serif", FONT - 4).into_font().color(&INK);
+        let font = ("sans-serif", FONT - 4).into_font().color(&INK).pos(anchor);
         plane.draw_series([PathElement::new(ends.to_vec(), INK.stroke_width(2))])?;
         plane.draw_series([EmptyElement::at(at) + Text::new(text.to_owned(), aside, font)])?;
         Ok(())

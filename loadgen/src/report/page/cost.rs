@@ -6,14 +6,13 @@ use super::chart::{Chart, ChartError, Mark, Style};
 use super::plot::{Key, Plot, Table};
 
 const NOTE: &str = "CPU time of all shards in the measured point, publishing included, divided by the notifications told. Recorder \
-    and generator are the rig's: they run on the same cores, and are taken off what the engine is said to cost.";
+    and generator are the rig's: they run on the same cores, and are taken off what the target is said to cost.";
 
 pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError> {
     let rows = |subject: &Subject<'_>| {
         let cost = &subject.report.cost;
-        let engine = if subject.report.config.target == "null" { "loop" } else { "engine" };
         [
-            (engine, cost.cpu_ns_per_notification),
+            (subject.report.config.who(), cost.cpu_ns_per_notification),
             ("recorder", cost.recorder_ns_per_notification),
             ("generator", cost.generator_ns_per_notification),
         ]

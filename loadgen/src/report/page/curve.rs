@@ -5,16 +5,13 @@ use super::axis::Axis;
 use super::chart::{Chart, ChartError, Mark, Style};
 use super::plot::{Key, Plot, Table};
 use crate::recorder::Quantiles;
-use crate::report::screen::micros;
+use crate::report::screen::{grouped, micros};
 use crate::report::{Curve, LatencyUs, Report};
 
 const NOTE: &str = "Read it from the left: so large a share of the publications was not slower than the curve's height. From plan \
     counts from the moment a publication was due, and so what it waited because the generator, or a target that stood still, kept \
     it from being sent; from send counts from the call that sent it and does not. Where the two part, a tool that counts from send \
     would not have seen it: coordinated omission.";
-
-/// Quantiles of the table.
-const SHOWN: [f64; 7] = [0.5, 0.75, 0.9, 0.99, 0.999, 0.9999, 1.0];
 
 struct Line<'a> {
     name: String,
@@ -35,13 +32,14 @@ pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError>
     let values = lines.iter().flat_map(|line| line.points.iter().map(|point| point.1));
     let mut chart = Chart::new(Axis::quantiles(count), Axis::micros("latency", values));
     let mut legend = Vec::new();
-    let mut table = Table::new(std::iter::once("".to_owned()).chain(SHOWN.map(|share| format!("{} %", 100.0 * share))));
+    let mut table = Table::new(["line", "p50", "p90", "p99", "p99.9", "max", "publications"]);
     for line in &lines {
         let points = line.points.iter().map(|&(quantile, micros)| (quantile, micros as f64)).collect();
         chart.marks.push(Mark::Line(points, line.style));
         legend.push(Key::new(line.style, &line.name));
-        let at = |share: f64| line.points.iter().find(|(quantile, _)| *quantile >= share).or(line.points.last());
-        let cells = SHOWN.map(|share| at(share).map_or_else(|| "-".to_owned(), |point| micros(point.1)));
+        // Of everything that was recorded: the points that are drawn are fewer, and none of them need be at p99.
+        let Quantiles { p50, p90, p99, p999, max, count } = *line.of;
+        let cells = [p50, p90, p99, p999, max].map(micros).into_iter().chain([grouped(count)]);
         table.rows.push(std::iter::once(line.name.clone()).chain(cells).collect());
     }
     Plot::draw("curve", "Latency by percentile", NOTE, &chart, legend, table).map(Some)

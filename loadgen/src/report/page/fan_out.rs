@@ -21,9 +21,9 @@ pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError>
         let name = |watcher: &str| format!("{watcher}{}", subject.number(subjects.len(), at));
         rows.extend(
             [("first", first), ("median", median), ("last", last)]
-                .map(|(watcher, of)| (name(watcher), Style::of(at), of)),
+                .map(|(watcher, of)| (name(watcher), Style::solid(at), of)),
         );
-        legend.push(Key::new(Style::of(at), subject.numbered(subjects.len(), at)));
+        legend.push(Key::new(Style::solid(at), subject.numbered(subjects.len(), at)));
     }
     if rows.is_empty() {
         return Ok(None);
@@ -37,7 +37,7 @@ pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError>
     for (at, (name, style, of)) in rows.iter().enumerate() {
         let y = names.len() as f64 - 0.5 - at as f64;
         let points: Vec<_> = [of.p50, of.p90, of.p99, of.p999].map(|micros| (micros as f64, y)).to_vec();
-        chart.marks.push(Mark::Line(vec![points[0], points[3]], Style { dash: 0, ..*style }));
+        chart.marks.push(Mark::Line(vec![points[0], points[3]], *style));
         chart.marks.push(Mark::Dots(points, *style));
         let cells = [of.p50, of.p90, of.p99, of.p999, of.max].map(micros);
         table.rows.push(std::iter::once(name.clone()).chain(cells).collect());

@@ -10,10 +10,13 @@ const NOTE: &str = "Each column is an interval, and holds the publications that 
     the more of them took so long until their last watcher was told (on a logarithmic scale). The lines are the median and the \
     99th percentile of each interval.";
 
+/// What it shows.
+pub(super) const TITLE: &str = "Last watcher over time";
+
 /// The faintest field that can be seen.
 const FAINTEST: f64 = 0.12;
 
-pub(super) fn plot(subject: &Subject<'_>, number: usize) -> Result<Option<Plot>, ChartError> {
+pub(super) fn plot(subject: &Subject<'_>, of: usize, number: usize) -> Result<Option<Plot>, ChartError> {
     let Some(series) = subject.report.series.as_ref().filter(|series| !series.last_cells.counts.is_empty()) else {
         return Ok(None);
     };
@@ -43,6 +46,6 @@ pub(super) fn plot(subject: &Subject<'_>, number: usize) -> Result<Option<Plot>,
         table.rows.push(cells);
     }
     let legend = vec![Key::new(median, "median"), Key::new(rare, "99th percentile")];
-    let title = format!("Last watcher over time{}", subject.suffix());
+    let title = format!("{TITLE}{}", subject.suffix(of));
     Plot::draw(format!("heat-{number}"), title, NOTE, &chart, legend, table).map(Some)
 }

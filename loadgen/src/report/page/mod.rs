@@ -65,9 +65,21 @@ impl Subject<'_> {
         format!("{name} ({commit})")
     }
 
-    /// What follows a title where there are several.
-    fn suffix(&self) -> String {
-        format!(": {}", self.label())
+    /// What follows the title of a plot that shows this one alone, of so many on the page.
+    fn suffix(&self, of: usize) -> String {
+        if of == 1 { String::new() } else { format!(": {}", self.label()) }
+    }
+
+    /// Why nothing is drawn over time.
+    fn without_series(&self) -> &'static str {
+        match self.report {
+            report if report.latency_us.last.count == 0 => "nothing was measured",
+            // Curves have been saved for as long as series have.
+            report if report.series.is_none() && report.curves.is_some() => {
+                "the end of this run was not known beforehand, and so neither were its intervals"
+            }
+            _ => "the result was saved without a series",
+        }
     }
 
     /// A number that stands for it beside a row, where there is room for no more and there are several.
@@ -88,7 +100,7 @@ struct Page {
     names: Vec<String>,
     summary: Vec<Figure>,
     plots: Vec<Plot>,
-    missing: Vec<&'static str>,
+    missing: Vec<String>,
     environment: Table,
     phases: Vec<(String, Table)>,
 }
@@ -103,25 +115,31 @@ pub fn render(subjects: &[Subject<'_>]) -> Result<String, PageError> {
     }
     let mut plots = Vec::new();
     let mut missing = Vec::new();
-    let mut add = |plot: Option<Plot>, without: &'static str| match plot {
+    let mut add = |plot: Option<Plot>, without: &str| match plot {
         Some(plot) => plots.push(plot),
-        None => missing.push(without),
+        None => missing.push(without.to_owned()),
+    };
+    let undrawn = |title: &str, subject: &Subject<'_>| {
+        format!("{title}{}: not drawn: {}.", subject.suffix(subjects.len()), subject.without_series())
+    };
+    // Only where none has it, nothing is drawn of what all share.
+    let undrawn_of_all = |title: &str| {
+        let [one] = subjects else { return format!("{title}: not drawn: no result has a series.") };
+        undrawn(title, one)
     };
     add(curve::plot(subjects)?, "There is no percentile curve: nothing was measured.");
     for (number, subject) in subjects.iter().enumerate() {
-        let plot = heat::plot(subject, number)?;
-        add(plot, "There is no heat map: nothing was measured, or the result was saved without a series.");
+        add(heat::plot(subject, subjects.len(), number)?, &undrawn(heat::TITLE, subject));
     }
     add(
         throughput::plot(subjects)?,
         "Throughput against latency is shown for `loadgen capacity`, which tries several rates.",
     );
     add(fan_out::plot(subjects)?, "There is no fan-out completion: nothing was measured.");
-    add(over_time::skipped(subjects)?, "Skipped over time is not known: the result was saved without a series.");
-    add(over_time::sent(subjects)?, "Publications over time are not known: the result was saved without a series.");
+    add(over_time::skipped(subjects)?, &undrawn_of_all(over_time::SKIPPED_TITLE));
+    add(over_time::sent(subjects)?, &undrawn_of_all(over_time::SENT_TITLE));
     add(traffic::plot(subjects)?, "There was no traffic.");
     add(cost::plot(subjects)?, "What a notification costs is not known: nothing was measured.");
-    missing.dedup();
     let page = Page {
         title: match subjects {
             [one] => format!("Fanfare {}: {}", one.report.config.purpose, one.report.verdict),

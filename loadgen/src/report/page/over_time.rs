@@ -13,6 +13,12 @@ const SKIPPED: &str = "Turns that became due and were overtaken by a newer state
 const SENT: &str = "Planned is what the schedule asked for, counted when it was due; sent is when it was given to the target. Where \
     sent falls behind planned, generator or target stood still; where it is above, they caught up.";
 
+/// What the first shows.
+pub(super) const SKIPPED_TITLE: &str = "Skipped over time";
+
+/// What the second shows.
+pub(super) const SENT_TITLE: &str = "Publications over time";
+
 struct Line<'a> {
     name: String,
     style: Style,
@@ -28,7 +34,7 @@ pub(super) fn skipped(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartErr
         series,
         column: &series.notifications_skipped,
     });
-    draw("skipped", "Skipped over time", SKIPPED, "turns skipped a second", lines.collect())
+    draw("skipped", SKIPPED_TITLE, SKIPPED, "turns skipped a second", lines.collect())
 }
 
 /// Planned and sent over time.
@@ -44,7 +50,7 @@ pub(super) fn sent(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError>
         let planned = (subjects.len() == 1).then(|| line("planned", Style::dashed(1), &series.publications_planned));
         planned.into_iter().chain([line("sent", Style::of(at), &series.publications_sent)])
     });
-    draw("sent", "Publications over time", SENT, "publications a second", lines.collect())
+    draw("sent", SENT_TITLE, SENT, "publications a second", lines.collect())
 }
 
 fn measured<'a>(subjects: &'a [Subject<'_>]) -> impl Iterator<Item = (usize, &'a Subject<'a>, &'a Series)> {
@@ -61,7 +67,7 @@ fn draw(id: &str, title: &str, note: &str, upwards: &str, lines: Vec<Line<'_>>) 
     }
     // An axis without any height would show noise as mountains.
     let mut chart = Chart::new(Axis::time(whole_s), Axis::linear(upwards, highest.max(1.0)));
-    let mut table = Table::new(["", "from", "to", "count", "a second"]);
+    let mut table = Table::new(["line", "from", "to", "count", "a second"]);
     for line in &lines {
         let interval_s = line.series.interval_s;
         let at = |middle: usize| (middle as f64 + 0.5) * interval_s;

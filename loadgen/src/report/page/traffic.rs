@@ -9,8 +9,7 @@ use super::plot::{Key, Plot, Table};
 use crate::report::screen::{bytes, count, grouped};
 
 const NOTE: &str = "Publications go in, notifications come out; first states are those of new subscriptions and of watchers whom a \
-    policy has moved to another view. On a logarithmic scale, where each step is ten times as much; kinds that there were none of \
-    have no shape.";
+    policy has moved to another view. On a logarithmic scale; kinds that there were none of have no shape.";
 
 /// Kinds in one plot: a model has at most a few dozen categories.
 const KINDS_MAX: usize = 64;
@@ -24,7 +23,7 @@ pub(super) fn plot(subjects: &[Subject<'_>]) -> Result<Option<Plot>, ChartError>
     }
     let names: Vec<_> = kinds.iter().map(|kind| kind.replace('_', " ")).collect();
     let mut chart = Chart::new(Axis::magnitudes("a second", rates()), Axis::rows(&names));
-    let mut table = Table::new(["kind", "", "a second", "in all", "documents a second"]);
+    let mut table = Table::new(["kind", "result", "a second", "in all", "documents a second"]);
     let mut legend = Vec::new();
     for (number, subject) in subjects.iter().enumerate() {
         let y = |at: usize| names.len() as f64 - 0.5 - at as f64;

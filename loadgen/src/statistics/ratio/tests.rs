@@ -26,13 +26,17 @@ const EXPERIMENTS: usize = 400;
 fn covered(confidence: f64, mut experiment: impl FnMut() -> (Estimate, f64)) -> f64 {
     let holds = |_: &usize| {
         let (estimate, truth) = experiment();
+        // Those of the tail, where nothing can be counted, as well.
+        for confidence in [confidence, 0.997, 0.9987, 0.999_93, 0.999_999] {
+            let (low, high) = estimate.limits(confidence);
+            assert_eq!(
+                (low..=high).contains(&1.0),
+                estimate.p() > (1.0 - confidence) * (1.0 + 1e-6),
+                "{confidence}: limits and p say the same: {low} {high} {}",
+                estimate.p()
+            );
+        }
         let (low, high) = estimate.limits(confidence);
-        assert_eq!(
-            (low..=high).contains(&1.0),
-            estimate.p() > 1.0 - confidence + 1e-9,
-            "limits and p say the same: {low} {high} {}",
-            estimate.p()
-        );
         (low..=high).contains(&truth)
     };
     (0..EXPERIMENTS).filter(holds).count() as f64 / EXPERIMENTS as f64
@@ -71,6 +75,24 @@ fn limits_of_what_is_no_pairs_hold_the_truth_as_often_as_they_say() {
             assert!((0.92..=1.0).contains(&share), "{of_a} and {of_b} of {name}: {share}");
             assert!(name != "normal" || share <= 0.985, "{of_a}, {of_b}: needlessly wide: {share}");
         }
+    }
+}
+
+#[test]
+fn what_is_rarer_than_can_be_counted_is_told_and_not_too_often() {
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(2028);
+    let mut pairs = |b_over_a: f64, noise: Noise| {
+        let values: [(f64, f64); 8] =
+            std::array::from_fn(|_| (200.0 * noise(&mut rng), b_over_a * 200.0 * noise(&mut rng)));
+        Estimate::of_pairs(&values, 0.0, &mut rng).unwrap()
+    };
+    let (_, normal) = SHAPES[0];
+    let plain = pairs(3.0, normal);
+    assert!(plain.p() < 1e-6 && plain.limits(0.999_999).0 > 1.0, "{}", plain.p());
+    for (name, noise) in SHAPES {
+        let alarms = (0..2_000).filter(|_| pairs(1.0, noise).p() <= 0.001).count();
+        // 2 are expected of 2,000; more than 7 come once in a thousand tries.
+        assert!(alarms <= 7, "{name}: {alarms} of 2,000");
     }
 }
 

@@ -169,7 +169,13 @@ impl Generator {
                 point.show(&self.publisher, &self.recorder, marks(shard), now_us);
                 let requests = &mut self.requests;
                 let told = &self.recorder.tally().told;
-                match point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing)) {
+                let going =
+                    point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing));
+                // After that nobody publishes, and an absence that is still to come would show nothing.
+                if point.is_cut() || going == Going::Over {
+                    self.roster.troubled.hurry(now_us);
+                }
+                match going {
                     Going::Working => None,
                     Going::Waiting(due_us) => Some(due_us),
                     // Everybody was told, but somebody has not said that he applies a policy.
@@ -268,15 +274,17 @@ impl Frontend for Generator {
             self.end(Answer::Failed(reason));
         }
         self.requests.send_again(shard);
+        let mut moved = false;
         if !self.roster.troubled.is_empty() {
             let Roster { groups, troubled } = &mut self.roster;
             match troubled.go_on(shard, &self.seat.common, groups, &mut self.scratch, now_us) {
-                Ok(_) => {}
+                Ok(any) => moved = any,
                 Err(error) => self.end(Answer::Failed(format!("the engine refused somebody who came back: {error}"))),
             }
         }
-        // Orders are looked for at least every nap, however far away the next publication is.
-        let due_us = self.go_on(shard, now_us).map(|due_us| due_us.min(now_us + NAP_US));
+        // Orders are looked for at least every nap, however far away the next publication is. Where somebody has come, others
+        // may be waiting behind him: a storm that took a nap after every few would be the rig's and not the network's.
+        let due_us = self.go_on(shard, now_us).filter(|_| !moved).map(|due_us| due_us.min(now_us + NAP_US));
         let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now().as_micros() };
         self.rig.leave(end_us, due_us);
         match due_us {
@@ -291,11 +299,8 @@ impl Frontend for Generator {
 
     fn ready(&mut self, watcher: WatcherId, outbox: &mut Outbox<'_>) {
         let common = &self.seat.common;
-        let bad = !self.roster.troubled.is_empty() && self.roster.troubled.holds(watcher);
-        let most = match bad {
-            false => u32::MAX,
-            true => self.roster.troubled.takes(watcher, common.clock.now().as_micros()).unwrap_or(u32::MAX),
-        };
+        let held = self.roster.troubled.takes(watcher, common.clock);
+        let (bad, most) = (held.is_some(), held.unwrap_or(u32::MAX));
         let mut firsts = 0;
         let is_signing_in = matches!(self.task, Task::SignIn(_));
         let mut notes = 0;

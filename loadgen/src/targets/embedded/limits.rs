@@ -47,7 +47,7 @@ pub fn of(sizes: &Sizes, shards: usize) -> Limits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::RuntimeName;
+    use crate::targets::RuntimeName;
 
     fn plain(users: u32, contacts: u64) -> Sizes {
         Sizes {

@@ -15,9 +15,9 @@ use std::thread::JoinHandle;
 use fanfare::{Core, Cpus, Engine, Runtime, RuntimeKind, StartError, bind_this_thread};
 
 use super::{LoopTimes, Sizes, Target, TargetError};
-use crate::args::RuntimeName;
 use crate::crew::Seat;
 use crate::presence;
+use crate::targets::RuntimeName;
 use generator::Generator;
 
 /// A running engine with a generator on each shard.

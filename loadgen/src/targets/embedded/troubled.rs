@@ -4,10 +4,10 @@
 //! pays one look at an empty table for each watcher that is told something. The invariant: a watcher that was held back
 //! is told so to the engine (`writable`) when it reads again, so that nobody stays behind when the point is over.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use fanfare::{Categories, GroupId, Shard, View, WatcherId};
+use fanfare::{Categories, Clock, GroupId, Shard, View, WatcherId};
 
 use crate::crew::Common;
 use crate::point::PointOrder;
@@ -55,11 +55,6 @@ impl Troubled {
         self.bad.push(Bad { trouble, number, user, watcher, reads_again_us: 0, awaited: 0, due_us: 0 });
     }
 
-    /// Whether the watcher is a bad one, and so is not waited for.
-    pub(super) fn holds(&self, watcher: WatcherId) -> bool {
-        !self.places.is_empty() && self.places.contains_key(&watcher)
-    }
-
     /// Whether there is any.
     pub(super) fn is_empty(&self) -> bool {
         self.bad.is_empty()
@@ -101,6 +96,18 @@ impl Troubled {
     /// Whether somebody has still to come back.
     pub(super) fn is_moving(&self) -> bool {
         !self.moves.is_empty()
+    }
+
+    /// The point was cut, or its trace is over before anybody could know when: whoever is away comes back now, and whoever has not left stays.
+    pub(super) fn hurry(&mut self, now_us: u64) {
+        // The first is the last to be taken: once its time has come, so has everybody's.
+        if self.moves.first().is_none_or(|&(at_us, ..)| at_us <= now_us) {
+            return;
+        }
+        let stays: HashSet<usize> =
+            self.moves.iter().filter(|(_, returns, _)| !returns).map(|&(_, _, place)| place).collect();
+        self.moves.retain(|(_, _, place)| !stays.contains(place));
+        self.moves.iter_mut().for_each(|(at_us, ..)| *at_us = now_us.min(*at_us));
     }
 
     /// Lets those leave, come back and read whose time has come. Tells whether anybody left or came.
@@ -171,13 +178,14 @@ impl Troubled {
         Ok(())
     }
 
-    /// How many notes the watcher takes now; nothing if it is a good one.
-    pub(super) fn takes(&mut self, watcher: WatcherId, now_us: u64) -> Option<u32> {
+    /// How many notes the watcher takes now; nothing if it is a good one, which is waited for.
+    pub(super) fn takes(&mut self, watcher: WatcherId, clock: Clock) -> Option<u32> {
         if self.places.is_empty() {
             return None;
         }
         let &place = self.places.get(&watcher)?;
         let bad = &mut self.bad[place];
+        let now_us = clock.now().as_micros();
         match bad.trouble {
             _ if !self.active => Some(u32::MAX),
             Trouble::Stop => {

@@ -3,126 +3,37 @@
 //! Everything that can be wrong beforehand is found here, before a byte is built: shards without a CPU, a population
 //! that does not fit the memory, a report that cannot be written. The invariant: [`Settings`] that exist can be run.
 
+mod error;
+mod model;
+pub mod traces;
+mod unheeded;
+pub mod workload;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fanfare_tuning::users::{ModelError, Presence, Spread, UserModel};
-use thiserror::Error;
+use fanfare_tuning::users::{Presence, UserModel};
 
-use crate::args::{Flags, RuntimeName, TargetName, USERS_MAX, Vary};
+pub use error::SettingsError;
+use model::weighed;
+use traces::{Stage, Usage};
+use workload::{USUAL, Workload};
+
+use crate::args::Flags;
+use crate::asked::Asked;
+use crate::capacity::Vary;
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
-use crate::outputs::{OutputError, Outputs};
+use crate::outputs::Outputs;
 use crate::plan::WARM_UP_MAX;
-use crate::population::Traits;
+use crate::population::{Traits, USERS_MAX};
+use crate::quantities;
 use crate::sample::FOLLOWED_MAX;
 use crate::schedule::{Course, Mix, Shape};
 use crate::slo::Slo;
 use crate::targets::embedded::limits::{PRESENTITIES_MAX, SUBSCRIPTIONS_MAX};
+use crate::targets::{RuntimeName, TargetName};
 use crate::trace::replay::Replay;
-use crate::trace::usage::{Stage, Usage, UsageError};
 use crate::trouble::Troubles;
-
-/// Why a run cannot be.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum SettingsError {
-    /// The model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// More shards than CPUs.
-    #[error("--shards {shards}: this process may use {cpus} CPU{}, and each shard needs one of its own", if *.cpus == 1 { "" } else { "s" })]
-    Shards {
-        /// What was asked for.
-        shards: usize,
-        /// What there is.
-        cpus: usize,
-    },
-    /// Not every shard would have a user.
-    #[error("--users {users}: there must be at least one for each of the {shards} shards")]
-    Users {
-        /// What was asked for.
-        users: u32,
-        /// Shards.
-        shards: usize,
-    },
-    /// Not enough memory.
-    #[error(
-        "{} users with about {} subscriptions need about {} of memory (engine {}, documents {}, generator {}), but only {} is \
-         available: lower --users{}, --contacts or --document",
-        group((*users).into()), group(need.subscriptions as u64), bytes(need.total()), bytes(need.engine),
-        bytes(need.documents), bytes(need.generator), bytes(*available), to_about(*fitting)
-    )]
-    Memory {
-        /// What was asked for.
-        users: u32,
-        /// What that would take.
-        need: Need,
-        /// What there is.
-        available: f64,
-        /// Users that would fit.
-        fitting: Option<u32>,
-    },
-    /// More subscriptions than the engine can number.
-    #[error(
-        "about {} subscriptions a shard: the engine numbers at most {}; lower --users or --contacts, or raise --shards",
-        group(*.0 as u64), group(SUBSCRIPTIONS_MAX)
-    )]
-    Subscriptions(f64),
-    /// More presentities than a shard can be the home of.
-    #[error(
-        "about {} presentities a shard: the engine is home to at most {}; lower --users or raise --shards",
-        group(*.0), group(PRESENTITIES_MAX)
-    )]
-    Presentities(u64),
-    /// Nobody to look at.
-    #[error("--pid {0}: there is no such process, or this user may not look at it")]
-    Pid(i32),
-    /// A search at a rate that changes by itself.
-    #[error("--schedule: a search changes the rate itself; leave ramp, step and diurnal to `loadgen run`")]
-    Schedule,
-    /// Bad watchers where there are none.
-    #[error(
-        "--slow, --stop, --drop and storms need an engine, up to {} subscriptions, and shares that add up to no more than \
-         1: {why}",
-        group(FOLLOWED_MAX)
-    )]
-    Troubles {
-        /// What is wrong.
-        why: &'static str,
-    },
-    /// The model's categories are not those of the scheme that it names.
-    #[error(
-        "the model {model} has the categories {found}; with presence \"lync\" they must be {expected}, in this order: \
-         name them so, or make presence \"plain\""
-    )]
-    Categories {
-        /// The model.
-        model: String,
-        /// What it says.
-        found: String,
-        /// What the scheme says.
-        expected: String,
-    },
-    /// Traces to replay or record.
-    #[error(transparent)]
-    Traces(#[from] UsageError),
-    /// A file cannot be written.
-    #[error(transparent)]
-    Output(#[from] OutputError),
-}
-
-fn group(number: u64) -> String {
-    crate::report::screen::grouped(number)
-}
-
-fn bytes(number: f64) -> String {
-    crate::report::screen::bytes(number)
-}
-
-/// The way out of too little memory, if it leads anywhere.
-fn to_about(fitting: Option<u32>) -> String {
-    fitting.map_or_else(String::new, |users| format!(" (to {})", group(users.into())))
-}
 
 /// What a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,6 +85,8 @@ pub struct Settings {
     pub pid: Option<i32>,
     /// The command line.
     pub command: String,
+    /// What it says, flag by flag.
+    pub asked: Asked,
     /// When it began: RFC 3339, UTC.
     pub began: String,
     /// Up to so many subscriptions each is followed; above that, those of a sample of the presentities.
@@ -191,10 +104,16 @@ impl Settings {
     /// Whatever makes the run impossible.
     pub fn resolve(purpose: Purpose, flags: Flags, host: Host, command: String) -> Result<Self, SettingsError> {
         let model = UserModel::find(&flags.model)?;
-        let shards = flags.shards.map_or(host.cores.min(64), usize::from);
+        let (usual, slo) = match purpose {
+            Purpose::Run => (USUAL, None),
+            Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
+        };
+        let Workload { traits, presence, mix, shards, shape, rate_per_s, duration } =
+            Workload::resolve(&flags, &model, host.cores, usual)?;
         if shards > host.cores {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
+        unheeded::check_flags(purpose, &flags)?;
         let words = flags.schedule.words();
         if purpose == Purpose::Capacity && words.shape.course != Course::Steady {
             return Err(SettingsError::Schedule);
@@ -202,41 +121,34 @@ impl Settings {
         if let Some(pid) = flags.pid.filter(|&pid| ProcessUse::of(pid).is_none()) {
             return Err(SettingsError::Pid(pid));
         }
-        check_categories(&model)?;
-        let traits = traits(&flags, &model);
-        if (traits.users as usize) < shards {
-            return Err(SettingsError::Users { users: traits.users, shards });
-        }
-        let presence = target_presence(&flags, &model);
         let troubles = Troubles {
             slow_share: flags.slow,
             stop_share: flags.stop,
             drop_share_per_min: flags.drop,
             storm: words.storm,
         };
-        let traces = traces(&flags, purpose, &traits, presence, &model)?;
+        let categories = model.categories.value.len();
+        let stage = Stage { purpose, traits: &traits, presence, model: &model.name, categories };
+        let traces = Usage::resolve(&flags, &stage)?;
         check_size(&weighed(&traits, &traces), presence, shards, &host)?;
-        let own_rate = traces.replay.as_ref().map(Replay::rate_per_s);
-        let own_rate = own_rate.unwrap_or_else(|| model.publications_per_s(traits.users) * flags.speedup);
-        let (duration, slo) = match purpose {
-            Purpose::Run => (Duration::from_secs(10), None),
-            Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
-        };
+        // A trace has its own rate and its own end.
+        let rate_per_s = traces.replay.as_ref().map_or(rate_per_s, Replay::rate_per_s);
         let duration = match traces.duration(WARM_UP_MAX) {
             Some(whole) => flags.duration.map_or(whole, |wanted| wanted.min(whole)),
-            None => flags.duration.unwrap_or(duration),
+            None => duration,
         };
         check_troubles(&troubles, &traits, flags.target, duration)?;
+        unheeded::check_storm(purpose, &troubles, duration)?;
         let outputs = Outputs::open(&flags, purpose == Purpose::Capacity)?;
         Ok(Self {
             purpose,
             shards,
             target: flags.target,
             runtime: flags.runtime,
-            shape: words.shape,
+            shape,
             troubles,
             vary: flags.vary,
-            rate_per_s: flags.rate.unwrap_or(own_rate),
+            rate_per_s,
             publications_per_hour: model.publications_per_hour.value,
             duration,
             slo: flags.slo.or(slo),
@@ -244,11 +156,12 @@ impl Settings {
             host,
             pid: flags.pid.or_else(|| i32::try_from(std::process::id()).ok()),
             command,
-            began: rfc3339(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
+            began: quantities::moment(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()),
             followed_max: FOLLOWED_MAX,
             traces,
             outputs,
-            mix: mix(presence, &model, &traits),
+            asked: flags.asked,
+            mix,
             presence,
             traits,
             model,
@@ -269,6 +182,7 @@ impl Settings {
             slo: self.slo.clone(),
             host: self.host.clone(),
             command: self.command.clone(),
+            asked: self.asked.clone(),
             began: self.began.clone(),
             outputs: Outputs::default(),
             traces: Usage::default(),
@@ -276,16 +190,20 @@ impl Settings {
         }
     }
 
-    /// The most users that the memory and the engine hold.
+    /// The most users that the memory and the engine hold, and whose bad watchers can be followed.
     #[must_use]
     pub fn users_max(&self) -> u32 {
         let available = self.host.memory_available_bytes as f64;
         let most = Traits { users: USERS_MAX, ..self.traits.clone() };
         let fitting = users_that_fit(&most, self.presence, self.shards, available).unwrap_or(self.traits.users);
         let at_home = (self.shards as u64 * PRESENTITIES_MAX).min(u64::from(USERS_MAX)) as u32;
-        let each = Need::of(&self.traits, self.presence, self.shards).subscriptions / f64::from(self.traits.users);
-        let numbered = self.shards as f64 * SUBSCRIPTIONS_MAX as f64 / each;
-        fitting.min(at_home).min(numbered as u32)
+        let numbered = self.shards as f64 * SUBSCRIPTIONS_MAX as f64 / subscriptions_each(&self.traits);
+        let followed = if self.troubles.is_none() {
+            f64::INFINITY
+        } else {
+            FOLLOWED_MAX as f64 / subscriptions_each(&self.traits)
+        };
+        fitting.min(at_home).min(numbered as u32).min(followed as u32)
     }
 
     /// These settings with what a search over users has found; the report goes where this one's was to go.
@@ -293,68 +211,6 @@ impl Settings {
     pub fn found(self, found: Self) -> Self {
         Self { purpose: self.purpose, outputs: self.outputs, ..found }
     }
-}
-
-fn traces(
-    flags: &Flags,
-    purpose: Purpose,
-    traits: &Traits,
-    presence: Presence,
-    model: &UserModel,
-) -> Result<Usage, SettingsError> {
-    let categories = model.categories.value.len();
-    Ok(Usage::resolve(flags, &Stage { purpose, traits, presence, model: &model.name, categories })?)
-}
-
-/// The population with documents of the size that will lie there in the end: those of a trace, if they are larger.
-fn weighed(traits: &Traits, traces: &Usage) -> Traits {
-    let shown = traces.replay.as_ref().map(|replay| replay.trace().summary().shown());
-    let mean = shown.map_or(0.0, |shown| shown.bytes as f64 / shown.events.max(1) as f64);
-    if mean <= traits.document.mean() {
-        return traits.clone();
-    }
-    Traits { document: Spread::Constant { value: mean }, ..traits.clone() }
-}
-
-/// A moment, counted from the Unix epoch, in RFC 3339 and UTC.
-#[must_use]
-pub fn rfc3339(since_epoch: Duration) -> String {
-    let moment = jiff::Timestamp::from_second(since_epoch.as_secs() as i64).unwrap_or_default();
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
-}
-
-fn traits(flags: &Flags, model: &UserModel) -> Traits {
-    Traits {
-        users: flags.users.unwrap_or(model.users.value),
-        endpoints: flags.endpoints.unwrap_or(model.endpoints_per_user.value),
-        contacts: flags.contacts.map_or(model.contacts, |mean| model.contacts.with_mean(mean)),
-        internal_share: flags.internal_share.unwrap_or(model.internal_share_baseline.value),
-        document: match flags.document {
-            Some(value) => Spread::Constant { value: f64::from(value) },
-            None => model.document_bytes,
-        },
-        watchers: match target_presence(flags, model) {
-            Presence::Plain => [1.0, 0.0],
-            Presence::Lync => [model.watchers.internal.value, model.watchers.federated.value],
-        },
-        seed: flags.seed,
-    }
-}
-
-/// What presence means in the run: without an engine, nobody composes anything.
-fn target_presence(flags: &Flags, model: &UserModel) -> Presence {
-    if flags.target == TargetName::Embedded { model.presence.value } else { Presence::Plain }
-}
-
-/// A composed model has to speak of the scheme's categories: they are told apart by their places.
-fn check_categories(model: &UserModel) -> Result<(), SettingsError> {
-    let scheme = crate::presence::scheme();
-    let found = &model.categories.value;
-    if model.presence.value == Presence::Plain || scheme.categories().eq(found.iter().map(String::as_str)) {
-        return Ok(());
-    }
-    let expected = scheme.categories().collect::<Vec<_>>().join(", ");
-    Err(SettingsError::Categories { model: model.name.clone(), found: found.join(", "), expected })
 }
 
 fn check_troubles(
@@ -367,7 +223,7 @@ fn check_troubles(
         () if troubles.is_none() => return Ok(()),
         () if target != TargetName::Embedded => "--target is not embedded",
         // As is the number of those who are followed, by the mean.
-        () if Need::of(traits, Presence::Plain, 1).subscriptions > FOLLOWED_MAX as f64 => {
+        () if subscriptions_each(traits) * f64::from(traits.users) > FOLLOWED_MAX as f64 => {
             "there are more subscriptions"
         }
         () if troubles.share(duration) > 1.0 => "they add up to more",
@@ -376,17 +232,9 @@ fn check_troubles(
     Err(SettingsError::Troubles { why })
 }
 
-fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix {
-    let categories = model.category_shares.value.clone();
-    if presence == Presence::Plain {
-        return Mix { categories, ..Mix::default() };
-    }
-    Mix {
-        categories,
-        // Who has one endpoint only has none that is not shown.
-        idle: if traits.endpoints > 1.0 { model.second_endpoint_share.value } else { 0.0 },
-        policies: model.policy_edits_per_hour.value / model.publications_per_hour.value,
-    }
+/// Subscriptions of a user, in the mean.
+fn subscriptions_each(traits: &Traits) -> f64 {
+    Need::of(traits, Presence::Plain, 1).subscriptions / f64::from(traits.users)
 }
 
 fn check_size(traits: &Traits, presence: Presence, shards: usize, host: &Host) -> Result<(), SettingsError> {
@@ -414,6 +262,7 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Verb};
     use crate::host::Facts;
+    use crate::report::screen::grouped;
 
     fn resolve(line: &str, memory_bytes: u64) -> Result<Settings, SettingsError> {
         let host = Host {
@@ -455,7 +304,7 @@ mod tests {
         assert!(need.total() > *available && need.subscriptions > 999e6, "{error}");
         let fitting = fitting.unwrap();
         let said = error.to_string();
-        assert!(said.contains(&format!("lower --users (to {})", group(fitting.into()))), "{said}");
+        assert!(said.contains(&format!("lower --users (to {})", grouped(fitting.into()))), "{said}");
         let fewer = billion.replace("12500000", &fitting.to_string());
         assert!(resolve(&fewer, 16 << 30).is_ok(), "the way out leads out");
     }
@@ -471,14 +320,15 @@ mod tests {
     }
 
     #[test]
-    fn a_composed_model_has_to_speak_of_the_schemes_categories() {
-        let mut model = UserModel::find("lync-2013").unwrap();
-        assert!(check_categories(&model).is_ok());
-        model.categories.value.swap(1, 2);
-        let error = check_categories(&model).unwrap_err().to_string();
-        assert!(error.contains("state, calendarData, note") && error.contains("make presence \"plain\""), "{error}");
-        model.presence.value = Presence::Plain;
-        assert!(check_categories(&model).is_ok());
+    fn a_search_over_users_goes_no_further_than_bad_watchers_can_be_followed() {
+        let most =
+            |flags: &str| resolve(&format!("loadgen --vary users --model plain {flags}"), 1 << 40).unwrap().users_max();
+        let followed = most("--slow 1%");
+        assert!(followed < most("--shards 2"), "{followed}");
+        assert!(resolve(&format!("loadgen run --model plain --slow 1% --users {followed}"), 1 << 40).is_ok());
+        let more =
+            resolve(&format!("loadgen run --model plain --slow 1% --users {}", followed + followed / 100), 1 << 40);
+        assert!(matches!(more, Err(SettingsError::Troubles { .. })));
     }
 
     #[test]

@@ -1,24 +1,25 @@
 //! The verbs of `loadgen trace`: what they are asked, what they do, what they say.
 
-use std::fmt::Write as _;
+mod draw;
+mod info;
+
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
 use clap::{Args, Subcommand};
 use thiserror::Error;
 
-use super::anonymise::{self, Key, KeyError};
-use super::draw;
-use super::export::{self, ExportError};
-use super::files::{self, Output};
-use super::import::{self, How, ImportError};
-use super::summary::Count;
-use super::{BLOCK_RECORDS, Header, Summary, TraceError};
 use crate::args::Flags;
 use crate::host::Host;
 use crate::report::screen;
-use crate::settings::{Purpose, Settings, SettingsError};
+use crate::settings::SettingsError;
+use crate::settings::workload::{USUAL, Workload};
+use crate::trace::anonymise::{self, Key, KeyError};
+use crate::trace::export::{self, ExportError};
+use crate::trace::files::{self, Output};
+use crate::trace::import::{self, How, ImportError};
+use crate::trace::{Header, TraceError, file_bytes};
+use fanfare_tuning::users::UserModel;
 
 /// Taught at the end of `loadgen trace --help`.
 pub const EXAMPLES: &str = "\
@@ -41,8 +42,10 @@ always (--model, --users, --contacts, --seed): there must be as many users as th
 recorded one was drawn with. A trace of composed presence can be replayed on the null target, which passes over what is
 not shown.
 
-Publications are replayed with documents of the recorded size, of 24 bytes at least. Where a user of the population cannot
-do what the trace says (one endpoint only; no colleague), the next one who can does it.
+Publications are replayed with documents of the recorded size, of 24 bytes at least. Where presence is composed and a user
+of the population cannot do what the trace says (one endpoint only; no colleague), the next one who can does it.
+
+What is written takes the place of an older file when it is whole: until then, and if anything is wrong, that stays as it was.
 
 At --speed max each event is due when the one before it on the same shard was sent. Nothing is late then, so latency from
 plan is latency from send (from the first attempt, where the engine had no room), and shows nothing of what would have
@@ -140,12 +143,12 @@ pub enum VerbError {
     #[error(transparent)]
     Import(#[from] ImportError),
     /// CSV that is written.
-    #[error("{}: {cause}", file.display())]
-    Export {
-        /// What is exported.
+    #[error("{}: the CSV cannot be written: {cause}", file.display())]
+    Csv {
+        /// Where it was to go.
         file: PathBuf,
         /// Why not.
-        cause: ExportError,
+        cause: csv::Error,
     },
     /// A key.
     #[error(transparent)]
@@ -172,7 +175,7 @@ impl VerbError {
 /// What was wrong.
 pub fn run(verb: TraceVerb) -> Result<String, VerbError> {
     match verb {
-        TraceVerb::Info { file } => Ok(info(&file)?),
+        TraceVerb::Info { file } => Ok(info::info(&file)?),
         TraceVerb::Import(args) => {
             let key = args.key_file.as_deref().map(Key::read).transpose()?;
             let how = How { numbers: args.numbers, from_first: args.from_first, key };
@@ -183,37 +186,57 @@ pub fn run(verb: TraceVerb) -> Result<String, VerbError> {
             Ok(written(&out, &anonymise::anonymise(&file, &out, Key::read(&key_file)?)?))
         }
         TraceVerb::Draw { out, flags } => {
-            let meaningless = [
-                ("--json", flags.json.is_some()),
-                ("--record", flags.record.is_some()),
-                ("--schedule trace:FILE", flags.schedule.trace().is_some()),
-                // Who is watched most is known when all have signed in.
-                ("--schedule hot", flags.schedule.words().shape.hot_share.is_some()),
-            ];
-            if let Some((flag, _)) = meaningless.into_iter().find(|(_, is_said)| *is_said) {
+            if let Some(flag) = meaningless(&flags) {
                 return Err(VerbError::Meaningless(flag));
             }
-            let settings = Settings::resolve(Purpose::Run, *flags, Host::look(), String::new())?;
-            Ok(written(&out, &draw::draw(&settings, &Output::open(&out)?)?))
+            let model = UserModel::find(&flags.model).map_err(SettingsError::Model)?;
+            let workload = Workload::resolve(&flags, &model, Host::look().cores, USUAL)?;
+            Ok(written(&out, &draw::draw(&workload, &Output::open(&out)?)?))
         }
     }
 }
 
+/// A flag that says something of a run which is none.
+fn meaningless(flags: &Flags) -> Option<&'static str> {
+    let flags = [
+        ("--json", flags.json.is_some()),
+        ("--html", flags.html.is_some()),
+        ("--hlog", flags.hlog.is_some()),
+        ("--hgrm", flags.hgrm.is_some()),
+        ("--csv", flags.csv.is_some()),
+        ("--prometheus", flags.prometheus.is_some()),
+        ("--record", flags.record.is_some()),
+        ("--speed", flags.speed.is_some()),
+        ("--pid", flags.pid.is_some()),
+        ("--slo", flags.slo.is_some()),
+        ("--schedule trace:FILE", flags.schedule.trace().is_some()),
+        // Who is watched most is known when all have signed in.
+        ("--schedule hot", flags.schedule.words().shape.hot_share.is_some()),
+    ];
+    flags.into_iter().find_map(|(flag, is_said)| is_said.then_some(flag))
+}
+
 fn export(file: &Path, out: Option<&Path>) -> Result<String, VerbError> {
     let reader = files::read(file)?;
-    let exported = match out {
-        Some(path) => {
-            let output = Output::open(path)?;
-            export::export(reader, output.empty()?)
-        }
-        None => export::export(reader, io::stdout().lock()),
+    let Some(out) = out else {
+        return match export::export(reader, io::stdout().lock()) {
+            Ok(_) => Ok(String::new()),
+            // Whoever looks at the first lines only has seen enough.
+            Err(ExportError::Csv(cause)) if is_closed(&cause) => Ok(String::new()),
+            Err(cause) => Err(not_exported(cause, file, Path::new("the standard output"))),
+        };
     };
-    match exported {
-        // Whoever looks at the first lines only has seen enough.
-        Err(ExportError::Csv(cause)) if is_closed(&cause) && out.is_none() => Ok(String::new()),
-        Err(cause) => Err(VerbError::Export { file: out.unwrap_or(file).to_owned(), cause }),
-        Ok(_) if out.is_none() => Ok(String::new()),
-        Ok(events) => Ok(format!("{} events\n", screen::grouped(events))),
+    let output = Output::open(out)?;
+    let events = export::export(reader, output.empty()?).map_err(|cause| not_exported(cause, file, out))?;
+    output.keep()?;
+    Ok(format!("{} events\n", screen::grouped(events)))
+}
+
+/// The file that is to blame, and why.
+fn not_exported(cause: ExportError, from: &Path, to: &Path) -> VerbError {
+    match cause {
+        ExportError::Trace(fault) => TraceError::new(from, fault).into(),
+        ExportError::Csv(cause) => VerbError::Csv { file: to.to_owned(), cause },
     }
 }
 
@@ -227,62 +250,6 @@ fn written(file: &Path, header: &Header) -> String {
         file.display(),
         screen::grouped(header.records),
         screen::grouped(header.users.into()),
-        screen::bytes(super::file_bytes(header.records) as f64)
+        screen::bytes(file_bytes(header.records) as f64)
     )
-}
-
-fn info(file: &Path) -> Result<String, TraceError> {
-    let begin = Instant::now();
-    let reader = files::read(file)?;
-    let header = *reader.header();
-    let summary = Summary::of(reader).map_err(|fault| TraceError::new(file, fault))?;
-    let mut page = String::new();
-    // Writing to a string cannot fail.
-    let _ = describe(&mut page, file, &header, &summary, begin.elapsed().as_secs_f64());
-    Ok(page)
-}
-
-fn describe(
-    page: &mut String,
-    file: &Path,
-    header: &Header,
-    summary: &Summary,
-    took_s: f64,
-) -> Result<(), std::fmt::Error> {
-    let name = file.display();
-    writeln!(
-        page,
-        "File       {name}: format 1, {}, {} blocks, every checksum right (validated in {took_s:.2} s)",
-        screen::bytes(super::file_bytes(header.records) as f64),
-        screen::grouped(header.records.div_ceil(BLOCK_RECORDS as u64)),
-    )?;
-    writeln!(
-        page,
-        "Of         {} presence, users below {}, {}{}",
-        if header.composed { "composed" } else { "plain" },
-        screen::grouped(header.users.into()),
-        header.seed.map_or_else(|| "no seed".to_owned(), |seed| format!("population drawn with --seed {seed}")),
-        if header.anonymised { ", anonymised" } else { "" },
-    )?;
-    let span_s = summary.last_us as f64 / 1e6;
-    writeln!(
-        page,
-        "Events     {} in {span_s:.6} s, {:.1} publications a second in the mean",
-        screen::grouped(header.records),
-        summary.rate_per_s(),
-    )?;
-    let categories = summary.publications.iter().enumerate();
-    let kinds = categories.map(|(category, count)| (format!("publish, category {category}"), *count));
-    let beside = [("publish-idle".to_owned(), summary.idle), ("edit-policy".to_owned(), summary.policies)];
-    for (name, Count { events, bytes }) in kinds.chain(beside).filter(|(_, count)| count.events != 0) {
-        let share = 100.0 * events as f64 / header.records as f64;
-        let mean = if bytes == 0 {
-            String::new()
-        } else {
-            format!(", documents of {} in the mean", screen::bytes(bytes as f64 / events as f64))
-        };
-        writeln!(page, "  {name:<22} {:>14}  {share:6.2} %{mean}", screen::grouped(events))?;
-    }
-    let seed = header.seed.map_or_else(String::new, |seed| format!(" --seed {seed}"));
-    writeln!(page, "Replay     loadgen run --schedule trace:{name} --users {}{seed}", header.users.max(2))
 }

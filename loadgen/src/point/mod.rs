@@ -6,7 +6,13 @@
 //! here is long past. So nothing slow is left out of the figures; should that take too long, the point says so and
 //! counts as failed.
 
+mod result;
+
 use std::sync::Arc;
+
+pub use result::{Distributions, PointResult};
+
+pub use crate::series::Marks;
 
 use crate::crew::Common;
 use crate::host::ThreadTimes;
@@ -14,7 +20,7 @@ use crate::live::{EVERY_US, Glimpse};
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
 use crate::recorder::{Latencies, Recorder, Tally, Times};
 use crate::schedule::Drawing;
-use crate::series::{Counts, Intervals, Turns};
+use crate::series::{Counts, Turns};
 use crate::traffic::{Answers, Told, Traffic};
 use crate::trouble::TroubleCounts;
 
@@ -28,15 +34,6 @@ pub struct PointOrder {
     pub drawing: Drawing,
     /// A lag at which the point is hopeless and ends early.
     pub give_up_lag_us: Option<u64>,
-}
-
-/// What the target counts, at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Marks {
-    /// Notes delivered.
-    pub delivered: u64,
-    /// Turns skipped.
-    pub skipped: u64,
 }
 
 /// How a point went for one generator.
@@ -89,7 +86,6 @@ pub struct Point {
     common: Arc<Common>,
     shard: usize,
     began_us: u64,
-    ended_before: u64,
     tally_before: Tally,
     thread_before: ThreadTimes,
     measured_from: Option<(u64, Marks, Told)>,
@@ -117,15 +113,15 @@ impl Point {
     #[must_use]
     pub fn begin(order: PointOrder, publisher: &mut Publisher, recorder: &mut Recorder, common: &Arc<Common>) -> Self {
         let shard = publisher.residents().shard;
+        common.log.begin_point(shard);
         publisher.begin(&order.drawing);
-        let intervals = Intervals::over(order.drawing.measure_from_us, order.drawing.end_us);
-        recorder.begin_latencies(intervals);
+        let intervals = order.drawing.intervals();
+        recorder.begin_latencies(order.drawing.measure_from_us, intervals);
         Self {
             order,
             common: Arc::clone(common),
             shard,
             began_us: common.clock.now().as_micros(),
-            ended_before: common.log.ended(shard),
             tally_before: *recorder.tally(),
             thread_before: ThreadTimes::of_this_thread(),
             measured_from: None,
@@ -144,6 +140,12 @@ impl Point {
         self.measured_from.is_some() && self.measured_to.is_none()
     }
 
+    /// Whether it ends before its time.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut_at_us.is_some()
+    }
+
     /// One poll: publishes what is due, and sees whether it is over.
     pub fn go_on(
         &mut self,
@@ -155,7 +157,7 @@ impl Point {
         let clock = self.common.clock;
         let begin_ns = clock.nanos();
         let now_us = begin_ns / 1_000;
-        if self.measured_from.is_none() && now_us >= self.order.drawing.measure_from_us {
+        if self.measured_from.is_none() && self.measured_to.is_none() && now_us >= self.order.drawing.measure_from_us {
             self.measured_from = Some((now_us, marks, *told));
         }
         self.turns.look(now_us, marks);
@@ -174,8 +176,10 @@ impl Point {
         if now_us < end_us {
             return Going::Waiting(end_us);
         }
-        if self.measured_to.is_none() {
+        // Where the end is not known, others may go on publishing to watchers here: it ends when it is summed up.
+        if self.measured_to.is_none() && (self.order.drawing.is_planned() || self.cut_at_us.is_some()) {
             self.measured_to = Some((now_us, marks, *told));
+            self.turns.end(marks);
         }
         let overdue = now_us > end_us + DRAIN_MAX_US;
         if self.unfinished(publisher) != 0 && !overdue {
@@ -185,10 +189,10 @@ impl Point {
     }
 
     /// Shows how it goes, a few times a second.
-    #[inline]
     pub fn show(&mut self, publisher: &Publisher, recorder: &Recorder, marks: Marks, now_us: u64) {
         if now_us >= self.shown_us + EVERY_US {
             self.shown_us = now_us;
+            let begin_ns = self.common.clock.nanos();
             let before = *self.marks_before.get_or_insert(marks);
             self.common.window(self.shard).show(&Glimpse {
                 sent: publisher.issued().sent,
@@ -197,20 +201,24 @@ impl Point {
                 lag_us: publisher.next_due_us().map_or(0, |due_us| now_us.saturating_sub(due_us)),
                 last_p99_us: recorder.last_p99_us(),
             });
+            self.generator_ns += self.common.clock.nanos() - begin_ns;
         }
     }
 
     fn unfinished(&self, publisher: &Publisher) -> u64 {
-        publisher.issued().opened - (self.common.log.ended(self.shard) - self.ended_before)
+        publisher.issued().opened.saturating_sub(self.common.log.ended(self.shard))
     }
 
     fn cut_if_needed(&mut self, publisher: &mut Publisher, now_us: u64) {
-        if self.cut_at_us.is_some() || publisher.next_due_us().is_none() {
+        // A trace that was changed on the way brings nothing more on any shard, and the time until its end would tell nothing.
+        let broken = self.common.reels.is_broken();
+        let due_us = publisher.next_due_us();
+        if self.cut_at_us.is_some() || due_us.is_none() && !broken {
             return;
         }
-        let lag_us = publisher.next_due_us().map_or(0, |due_us| now_us.saturating_sub(due_us));
+        let lag_us = due_us.map_or(0, |due_us| now_us.saturating_sub(due_us));
         let hopeless = self.order.give_up_lag_us.is_some_and(|most| lag_us > most);
-        if hopeless || self.common.is_cut() {
+        if hopeless || broken || self.common.is_cut() {
             self.cut_at_us = Some(now_us);
             publisher.cut(now_us);
             if hopeless {
@@ -228,10 +236,10 @@ impl Point {
         let over_at_us = publisher.over_at_us();
         publisher.finish();
         let tally = *recorder.tally();
-        let nothing = (now_us, marks, tally.told);
-        let (to_us, to, told_to) = self.measured_to.unwrap_or(nothing);
-        // A point that was hopeless during its warm-up has ended before it was measured.
-        let (from_us, from, told_from) = self.measured_from.unwrap_or((to_us, to, told_to));
+        let now = (now_us, marks, tally.told);
+        // A point that was cut during its warm-up has ended before it was measured: all its differences are nothing.
+        let (from_us, from, told_from) = self.measured_from.unwrap_or(now);
+        let (to_us, to, told_to) = self.measured_to.filter(|_| self.measured_from.is_some()).unwrap_or(now);
         let before = &self.tally_before;
         let mut counts = self.turns.counts().clone();
         counts.add(publisher.counts());

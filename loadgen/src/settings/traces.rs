@@ -4,20 +4,21 @@
 //! that it was made for, to its last event.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use fanfare_tuning::users::Presence;
 use thiserror::Error;
 
-use super::files::Output;
-use super::map::Mapped;
-use super::recording::{Recorded, Recording, Tape};
-use super::replay::{Replay, Speed};
-use super::{Header, TraceError};
-use crate::args::{Flags, TargetName};
+use super::Purpose;
+use crate::args::Flags;
 use crate::population::Traits;
-use crate::settings::Purpose;
+use crate::targets::TargetName;
+use crate::trace::files::Output;
+use crate::trace::map::Mapped;
+use crate::trace::recording::{Recorded, Recording};
+use crate::trace::reels::Reels;
+use crate::trace::replay::{Replay, Speed};
+use crate::trace::{Header, TraceError};
 
 /// Why a trace cannot be replayed or recorded by a run.
 #[derive(Debug, Error)]
@@ -59,7 +60,7 @@ pub enum UsageError {
     /// Presence that is not composed.
     #[error(
         "{file}: it is of composed presence ({idle} publications of endpoints that are not shown, {policies} edits of \
-         policies), which the model {model} does not compose: say --model lync-2013, or --target null, which passes them over"
+         policies), which the model {model} does not compose: say --model lync-2013, or --target null or a double, which pass them over"
     )]
     Composed {
         /// The trace.
@@ -104,23 +105,6 @@ pub struct Usage {
     pub record: Option<Output>,
 }
 
-/// What the generators of a run have of it.
-#[derive(Debug, Default)]
-pub struct Reels {
-    /// What is replayed.
-    pub replay: Option<Replay>,
-    /// What publishers note down on, by shard; taken once.
-    pub tapes: Vec<Mutex<Option<Tape>>>,
-}
-
-impl Reels {
-    /// The tape of a shard, for its publisher.
-    #[must_use]
-    pub fn tape(&self, shard: usize) -> Option<Tape> {
-        self.tapes.get(shard)?.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 /// What the trace of a run is checked against.
 #[derive(Debug)]
 pub struct Stage<'a> {
@@ -150,7 +134,7 @@ impl Usage {
         if flags.record.is_some() && stage.purpose != Purpose::Run {
             return Err(UsageError::NotForCapacity("--record"));
         }
-        // After the trace was locked: recording onto what is being replayed would truncate it.
+        // After the trace was locked: what is being replayed is refused as what is recorded.
         let record = flags.record.as_deref().map(Output::open).transpose()?;
         Ok(Self { replay, record })
     }
@@ -161,11 +145,10 @@ impl Usage {
     /// What a recording needs and the system does not give.
     pub fn begin(&self, shards: usize) -> Result<(Option<Recording>, Reels), TraceError> {
         let replay = self.replay.clone();
-        let Some(output) = &self.record else { return Ok((None, Reels { replay, tapes: Vec::new() })) };
+        let Some(output) = &self.record else { return Ok((None, Reels::new(replay, Vec::new()))) };
         let started = Recording::start(output.folder(), shards);
         let (recording, tapes) = started.map_err(|cause| output.written(cause))?;
-        let tapes = tapes.into_iter().map(|tape| Mutex::new(Some(tape))).collect();
-        Ok((Some(recording), Reels { replay, tapes }))
+        Ok((Some(recording), Reels::new(replay, tapes)))
     }
 
     /// Makes a trace of what was recorded of such a population. A trace that is replayed stays what it says of itself.
@@ -200,6 +183,13 @@ impl Usage {
     pub fn duration(&self, warm_up_max: Duration) -> Option<Duration> {
         let span = Duration::from_micros(self.replay.as_ref()?.span_us()?);
         Some(span - (span / 3).min(warm_up_max))
+    }
+
+    /// The users and the seed of the population whose trace is replayed, if they are known.
+    #[must_use]
+    pub fn drawn_with(&self) -> Option<(u32, u64)> {
+        let header = self.replay.as_ref()?.trace().header();
+        Some((header.users, header.seed?))
     }
 
     /// Whether each event is due when the one before it was sent.
@@ -249,7 +239,7 @@ fn check(trace: &Mapped, flags: &Flags, stage: &Stage<'_>) -> Result<(), UsageEr
         });
     }
     let (idle, policies) = (summary.idle.events, summary.policies.events);
-    if flags.target == TargetName::Null || idle + policies == 0 {
+    if flags.target != TargetName::Embedded || idle + policies == 0 {
         return Ok(());
     }
     if stage.presence == Presence::Plain {

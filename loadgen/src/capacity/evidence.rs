@@ -1,0 +1,195 @@
+//! What is known of each load that was tried: how often it passed and how often it failed, in short points and in long ones.
+//!
+//! Lives inside a search, on the main thread. Machines are noisy: what fails once may have met somebody else's work, while
+//! hardly anything passes by luck. So one pass of a short point shows that a load can be carried for a moment, and a
+//! failure is believed when it was seen again or was too plain for luck. Long points outvote short ones, and decide by their
+//! majority. The invariant: what is called confirmed has passed more long points than it failed. Cost: a list of as many
+//! loads as were tried, looked through at each question.
+
+/// So many short points have to fail, and none pass, before a load is taken for too much.
+const SHORT_MIN: u32 = 3;
+/// So many long ones, and more than passed.
+const LONG_MIN: u32 = 2;
+
+/// How a point went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Went {
+    /// The target was kept.
+    Passed,
+    /// It was missed while others on the machine had much of the CPUs: they may be to blame.
+    Disturbed,
+    /// It was missed. That may have been bad luck.
+    Failed,
+    /// It was missed by so much, with nobody else to blame, that to try again would take time and tell nothing.
+    FailedPlainly,
+}
+
+/// How long a point was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    Short,
+    Long,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Votes {
+    passed: u32,
+    failed: u32,
+    /// Of those that failed, the disturbed ones.
+    disturbed: u32,
+}
+
+impl Votes {
+    fn is_empty(self) -> bool {
+        self.passed + self.failed == 0
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Tried {
+    load: f64,
+    short: Votes,
+    long: Votes,
+    plain: bool,
+}
+
+impl Tried {
+    /// Whether what failed was seen often enough.
+    fn is_sure(&self) -> bool {
+        let Self { short, long, .. } = self;
+        let by_votes = if long.is_empty() {
+            short.failed >= SHORT_MIN
+        } else {
+            long.failed >= LONG_MIN && long.failed > long.passed
+        };
+        self.plain || by_votes
+    }
+}
+
+/// A load that stands as too much.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct TooMuch {
+    pub(super) load: f64,
+    /// Whether it was seen often enough. If not, it may have been bad luck.
+    pub(super) is_sure: bool,
+}
+
+/// All loads that were tried.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    tried: Vec<Tried>,
+}
+
+impl Evidence {
+    /// Adds a point.
+    pub(super) fn add(&mut self, length: Length, load: f64, went: Went) {
+        let place = self.tried.iter().position(|tried| tried.load.total_cmp(&load).is_eq()).unwrap_or_else(|| {
+            self.tried.push(Tried { load, short: Votes::default(), long: Votes::default(), plain: false });
+            self.tried.len() - 1
+        });
+        let tried = &mut self.tried[place];
+        let votes = if length == Length::Short { &mut tried.short } else { &mut tried.long };
+        match went {
+            Went::Passed => votes.passed += 1,
+            Went::Disturbed | Went::Failed | Went::FailedPlainly => votes.failed += 1,
+        }
+        votes.disturbed += u32::from(went == Went::Disturbed);
+        tried.plain |= went == Went::FailedPlainly;
+    }
+
+    /// The highest load that passed a short point.
+    pub(super) fn carried(&self) -> Option<f64> {
+        highest(self.tried.iter().filter(|tried| tried.short.passed != 0))
+    }
+
+    /// The highest load that passed more long points than it failed.
+    pub(super) fn confirmed(&self) -> Option<f64> {
+        highest(self.tried.iter().filter(|tried| tried.long.passed > tried.long.failed))
+    }
+
+    /// How many loads long points have tried.
+    pub(super) fn tried_long(&self) -> usize {
+        self.tried.iter().filter(|tried| !tried.long.is_empty()).count()
+    }
+
+    /// The lowest load above another that stands as too much.
+    pub(super) fn too_much_above(&self, load: f64) -> Option<TooMuch> {
+        let lowest = self
+            .tried
+            .iter()
+            .filter(|tried| tried.load > load && self.is_too_much(tried))
+            .min_by(|one, other| one.load.total_cmp(&other.load))?;
+        Some(TooMuch { load: lowest.load, is_sure: lowest.is_sure() })
+    }
+
+    /// The lowest load that long points have tried, if nothing but disturbed ones speak against it, and too few of those.
+    pub(super) fn in_doubt(&self) -> Option<f64> {
+        let tried = self.tried.iter().filter(|tried| !tried.long.is_empty());
+        let lowest = tried.min_by(|one, other| one.load.total_cmp(&other.load))?;
+        let in_doubt = lowest.long.failed == lowest.long.disturbed || lowest.long.passed != 0;
+        (in_doubt && !lowest.is_sure()).then_some(lowest.load)
+    }
+
+    /// A failure below what passed was somebody else's fault: who carries more carries less.
+    fn is_too_much(&self, tried: &Tried) -> bool {
+        if tried.long.is_empty() {
+            self.carried().is_none_or(|carried| tried.load > carried)
+        } else {
+            tried.long.failed >= tried.long.passed
+        }
+    }
+}
+
+fn highest<'a>(tried: impl Iterator<Item = &'a Tried>) -> Option<f64> {
+    tried.map(|tried| tried.load).max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Length::{Long, Short};
+    use super::*;
+
+    fn of(points: &[(Length, f64, Went)]) -> Evidence {
+        let mut evidence = Evidence::default();
+        points.iter().for_each(|&(length, load, went)| evidence.add(length, load, went));
+        evidence
+    }
+
+    fn too_much(load: f64, is_sure: bool) -> Option<TooMuch> {
+        Some(TooMuch { load, is_sure })
+    }
+
+    #[test]
+    fn a_failure_is_believed_when_it_was_seen_again_or_was_plain() {
+        let failed = (Short, 8.0, Went::Failed);
+        assert_eq!(of(&[failed]).too_much_above(0.0), too_much(8.0, false));
+        assert_eq!(of(&[failed; 3]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!(of(&[(Short, 8.0, Went::FailedPlainly)]).too_much_above(0.0), too_much(8.0, true));
+        let luck = of(&[failed, failed, (Short, 8.0, Went::Passed)]);
+        assert_eq!((luck.too_much_above(0.0), luck.carried()), (None, Some(8.0)));
+        assert_eq!(of(&[failed, (Short, 9.0, Went::Passed)]).too_much_above(0.0), None, "more has passed");
+    }
+
+    #[test]
+    fn what_only_disturbed_points_speak_against_is_in_doubt() {
+        let (passed, disturbed) = ((Long, 8.0, Went::Passed), (Long, 8.0, Went::Disturbed));
+        assert_eq!(of(&[disturbed]).in_doubt(), Some(8.0));
+        assert_eq!(of(&[disturbed, passed]).in_doubt(), Some(8.0), "one for it and one against it");
+        assert_eq!(of(&[disturbed, disturbed]).in_doubt(), None);
+        assert_eq!(of(&[(Long, 8.0, Went::Failed)]).in_doubt(), None);
+        assert_eq!(of(&[(Short, 8.0, Went::Disturbed)]).in_doubt(), None);
+    }
+
+    #[test]
+    fn long_points_outvote_short_ones_by_their_majority() {
+        let (short, passed, failed) =
+            ((Short, 8.0, Went::Passed), (Long, 8.0, Went::Passed), (Long, 8.0, Went::Failed));
+        assert_eq!(of(&[short, failed]).too_much_above(0.0), too_much(8.0, false));
+        let even = of(&[short, failed, passed]);
+        assert_eq!((even.confirmed(), even.too_much_above(0.0)), (None, too_much(8.0, false)));
+        let most = of(&[short, failed, passed, passed]);
+        assert_eq!((most.confirmed(), most.too_much_above(0.0)), (Some(8.0), None));
+        assert_eq!(of(&[short, failed, passed, failed]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!((most.tried_long(), of(&[short]).tried_long()), (1, 0));
+    }
+}

@@ -1,0 +1,54 @@
+//! What was asked for and would not be done: refused, and never passed over in silence.
+//!
+//! Looked at on the main thread before anything is built. The invariant: each flag that was said has its part in the run.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::{Purpose, SettingsError};
+use crate::args::Flags;
+use crate::capacity::{GROW, Vary};
+use crate::targets::{RuntimeName, TargetName};
+use crate::trouble::{STORM_AT, Troubles};
+
+/// Refuses flags that have nothing to do beside others.
+pub(super) fn check_flags(purpose: Purpose, flags: &Flags) -> Result<(), SettingsError> {
+    if purpose == Purpose::Run && flags.vary != Vary::Rate {
+        return Err(SettingsError::Idle {
+            flag: format!("--vary {}", name_of(flags.vary)),
+            beside: "`loadgen run`".to_owned(),
+            way_out: "a run is of one rate and one population; say `loadgen capacity`, or leave it out",
+        });
+    }
+    if flags.runtime != RuntimeName::Auto && flags.target != TargetName::Embedded {
+        return Err(SettingsError::Idle {
+            flag: format!("--runtime {}", name_of(flags.runtime)),
+            beside: format!("--target {}", flags.target.as_str()),
+            way_out: "only the embedded engine has shards to turn; leave one of the two out",
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a storm that would be over before all have come, which is to say, that would be a faster one than was asked for.
+pub(super) fn check_storm(purpose: Purpose, troubles: &Troubles, measured: Duration) -> Result<(), SettingsError> {
+    let Some(storm) = troubles.storm else { return Ok(()) };
+    let (measured, place, way_out) = match purpose {
+        Purpose::Run => (measured, "this run", "say a longer --duration or a shorter storm"),
+        Purpose::Capacity => (
+            measured.min(GROW),
+            "the shortest point of a search",
+            "say a shorter storm, such as reconnect-storm:20%/500ms, or measure one rate with `loadgen run`",
+        ),
+    };
+    if storm.within <= measured.mul_f64(1.0 - STORM_AT) {
+        return Ok(());
+    }
+    Err(SettingsError::Storm { within: storm.within, measured, place, way_out })
+}
+
+/// As it is written on the command line.
+fn name_of(value: impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
