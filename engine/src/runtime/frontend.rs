@@ -18,6 +18,9 @@ pub trait Frontend {
     /// Does the frontend's own I/O: reads its sockets, subscribes, publishes, closes, and tells the shard by
     /// [`Shard::writable`](fanfare_core::FanOut::writable) of watchers whose sockets take bytes again. Called once a
     /// turn, also while the loop spins without work.
+    ///
+    /// Whoever is behind publishes some dozens in a call and the rest in the next: with hundreds at once the documents
+    /// have left the caches when their watchers are told, and being late costs more than it has to.
     fn poll(&mut self, shard: &mut Shard, now: Tick) -> Poll;
 
     /// The answer to a request that this frontend made of its shard.

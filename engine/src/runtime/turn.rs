@@ -5,7 +5,8 @@
 //!
 //! 1. **links in**: documents that come home, then messages, while the shard can take them;
 //! 2. **ingress**: commands of foreign threads, a bounded number;
-//! 3. **timers and walks**: [`Shard::step`](fanfare_core::Shard::step), with the budget of the limits;
+//! 3. **timers and walks**: [`Shard::step`](fanfare_core::Shard::step), with the budget of the limits, or with less while
+//!    the drain is behind;
 //! 4. **frontend drain**: watchers that have something to be told, a bounded number, and answers;
 //! 5. **links out**: documents to their homes, then messages, one release store for each ring that gets any;
 //! 6. **doorbells**: one fence, then one load for each shard that was given something;
@@ -36,8 +37,16 @@ use crate::{SHARDS_MAX, Shard};
 /// Commands taken in one turn, so that foreign threads cannot hold up the walks (C9).
 const COMMANDS_PER_TURN: usize = 256;
 
-/// Watchers drained in one turn: at 2 to 4 us for a socket's write, a turn stays within a millisecond.
-const READY_PER_TURN: usize = 256;
+/// Watchers drained in one turn: at 2 to 4 us for a socket's write, a turn stays within 4 ms.
+const READY_PER_TURN: usize = 1_024;
+
+/// Entries that are marked in a turn while watchers are left over from the one before: as few as C9 allows, and no more than
+/// are drained. A shard that is late then works its lateness off as it works otherwise, a thousand watchers at a time,
+/// whose lines are still near when they are told. Where marks ran ahead of the drain (4,096 to 256), the whole population
+/// became ready, a notification cost three times as much, and a shard that had been late once at two thirds of its
+/// capacity never caught up (benches/record/2026-11-23/collapse.txt).
+const WALKED_BEHIND: usize = 1_024;
+const _: () = assert!(WALKED_BEHIND <= READY_PER_TURN);
 
 /// First sleep of a shard that waits for room in a ring. Nobody rings for room, so the sleep is short at first.
 const NAP: Duration = Duration::from_micros(100);
@@ -62,6 +71,8 @@ pub(crate) struct Turns<F> {
     stop_told: bool,
     resting: bool,
     naps: u32,
+    /// Whether the last drain left watchers over.
+    behind: bool,
     /// Messages of another shard that are taken in together; empty between two peers.
     incoming: Vec<Message>,
     /// Documents that come home together; empty likewise.
@@ -130,6 +141,7 @@ impl<F: Frontend> Turns<F> {
             stop_told: false,
             resting: false,
             naps: 0,
+            behind: false,
             incoming: Vec::with_capacity(MESSAGES_TOGETHER),
             returned: Vec::with_capacity(MESSAGES_TOGETHER),
             lap_ns: now,
@@ -274,7 +286,8 @@ impl<F: Frontend> Turns<F> {
         self.stats.turns += 1;
         let taken = self.links_in();
         let commands = self.doorkeeper.serve(&mut self.shard, COMMANDS_PER_TURN);
-        let step = self.shard.step(now, self.walk_entries);
+        let walked_max = if self.behind { WALKED_BEHIND } else { usize::MAX };
+        let step = self.shard.step(now, self.walk_entries.min(walked_max));
         let drained = self.drain();
         if taken != 0 || commands || step.more || step.walk_entries != 0 || drained {
             // Before the links out: who finds this shard drained must not have missed what it is about to send.
@@ -347,8 +360,12 @@ impl<F: Frontend> Turns<F> {
             }
         }
         self.doorkeeper.outcomes_done();
+        self.behind = true;
         for _ in 0..READY_PER_TURN {
-            let Some(mut outbox) = self.shard.next_outbox() else { break };
+            let Some(mut outbox) = self.shard.next_outbox() else {
+                self.behind = false;
+                break;
+            };
             drained = true;
             let watcher = outbox.watcher();
             if !self.doorkeeper.ready(watcher, &mut outbox) {
