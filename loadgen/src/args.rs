@@ -11,6 +11,7 @@ use crate::capacity::Vary;
 use crate::compare::args::{self as compare, CompareArgs};
 use crate::history::args::{self as history, HistoryArgs};
 use crate::manual::{self, CompletionsArgs, ManArgs};
+use crate::pace::WarmUp;
 use crate::population::USERS_MAX;
 use crate::quantities;
 use crate::schedule::{ScheduleWords, ShapeError};
@@ -35,6 +36,7 @@ Examples:
   loadgen run --record run.trace            what the publishers did, to be done again: `loadgen trace --help`
   loadgen run --schedule trace:run.trace --speed 10
                                             the same again, ten times as fast
+  loadgen --mix lync-2013:0.8,mobile:0.2    four in five users at a desk, the others with a telephone only
   loadgen --model my-company.toml           a user model of your own; start from tuning/users/lync-2013.toml
   loadgen compare commit:main commit:HEAD   is it faster? See `loadgen compare --help`
   loadgen history results/                  how saved results went; see `loadgen history --help`
@@ -134,9 +136,13 @@ pub struct Flags {
     #[command(flatten)]
     pub asked: Asked,
 
-    /// The user model: lync-2013, plain, or the path of a TOML file
+    /// The user model: lync-2013, mobile, plain, or the path of a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "lync-2013")]
     pub model: String,
+
+    /// Several models in one population, each with its share of the users, such as lync-2013:0.8,mobile:0.2
+    #[arg(long, value_name = "MODEL:SHARE,…", conflicts_with = "model")]
+    pub mix: Option<String>,
 
     /// Users signed in [default: the model's]
     #[arg(long, value_parser = clap::value_parser!(u32).range(2..=i64::from(USERS_MAX)))]
@@ -198,6 +204,17 @@ pub struct Flags {
     /// trace, of which less can be replayed and not more]
     #[arg(long, value_parser = quantities::time)]
     pub duration: Option<Duration>,
+
+    /// How long to publish before it is measured: a time, or `steady` for until latency rises and falls no more and its mean is
+    /// known to 10 %, which takes 8 s at least and is given up after a minute (`run` only) [default: 500ms, or half of the
+    /// measurement if that is less]
+    #[arg(long, value_name = "TIME|steady")]
+    pub warm_up: Option<WarmUp>,
+
+    /// Measure until the mean latency of the last watcher is known to this share of it either way, such as 5%, with 95 %
+    /// confidence; --duration is then the most (`run` only)
+    #[arg(long, value_name = "SHARE", value_parser = quantities::precision)]
+    pub until: Option<f64>,
 
     /// Shards, each on a core of its own [default: one for each CPU]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]

@@ -18,6 +18,7 @@
 //! | [`series`] | the measured time in intervals |
 //! | [`publisher`] | the open loop |
 //! | [`point`] | one rate for some time |
+//! | [`pace`] | when its measurement begins and ends, where that depends on what is seen |
 //! | [`payload`] | what documents say, and whether they are true |
 //! | [`sample`] | whose watchers are followed, where there are too many for all |
 //! | [`memory`] | what a run takes of it, reckoned before anything is built |
@@ -53,6 +54,7 @@ pub mod live;
 pub mod manual;
 pub mod memory;
 pub mod outputs;
+pub mod pace;
 pub mod payload;
 pub mod plan;
 pub mod point;

@@ -54,9 +54,22 @@ impl Glimpse {
     }
 }
 
+/// The median of the last watcher in the latest step of a point whose begin or end depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// Which step, counted from 1 over all points; 0 if there was none.
+    pub number: u64,
+    /// Microseconds from plan.
+    pub median_us: u64,
+}
+
+/// Bits of a median, so that it can be shown together with its number: 12 days.
+const MEDIAN_BITS: u32 = 40;
+
 /// Where one generator's figures are left for the main thread.
 #[derive(Debug, Default)]
 pub struct Window {
+    recent: AtomicU64,
     sent: AtomicU64,
     delivered: AtomicU64,
     skipped: AtomicU64,
@@ -72,6 +85,20 @@ impl Window {
         self.skipped.store(glimpse.skipped, Ordering::Relaxed);
         self.lag_us.store(glimpse.lag_us, Ordering::Relaxed);
         self.last_p99_us.store(glimpse.last_p99_us, Ordering::Relaxed);
+    }
+
+    /// Shows the median of one more step. Only the generator itself does.
+    pub fn show_recent(&self, median_us: u64) {
+        let number = (self.recent.load(Ordering::Relaxed) >> MEDIAN_BITS) + 1;
+        let median_us = median_us.min((1 << MEDIAN_BITS) - 1);
+        self.recent.store(number << MEDIAN_BITS | median_us, Ordering::Relaxed);
+    }
+
+    /// The latest step.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        let both = self.recent.load(Ordering::Relaxed);
+        Recent { number: both >> MEDIAN_BITS, median_us: both & ((1 << MEDIAN_BITS) - 1) }
     }
 
     /// What is shown.
@@ -90,6 +117,17 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_step_is_told_apart_from_the_one_before() {
+        let window = Window::default();
+        assert_eq!(window.recent(), Recent::default());
+        window.show_recent(350);
+        window.show_recent(350);
+        assert_eq!(window.recent(), Recent { number: 2, median_us: 350 });
+        window.show_recent(u64::MAX);
+        assert_eq!(window.recent(), Recent { number: 3, median_us: (1 << 40) - 1 });
+    }
 
     #[test]
     fn figures_of_all_generators_are_told_by_the_second() {

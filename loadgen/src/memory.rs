@@ -54,17 +54,22 @@ impl Need {
     #[must_use]
     pub fn of(traits: &Traits, presence: Presence, shards: usize) -> Self {
         let users = f64::from(traits.users);
-        let contacts = (traits.contacts.mean() * traits.internal_share).clamp(1.0, users - 1.0);
-        let watchers = users * traits.endpoints;
-        let subscriptions = watchers * contacts;
+        let (mut watchers, mut subscriptions, mut slots) = (0.0, 0.0, 0.0);
+        for kind in &traits.kinds {
+            let contacts = (kind.contacts.mean() * kind.internal_share).clamp(1.0, users - 1.0);
+            let of_kind = users * kind.share * kind.endpoints;
+            watchers += of_kind;
+            subscriptions += of_kind * contacts;
+            slots += of_kind * slots_of_group(&kind.contacts, contacts);
+        }
         let user_shards = users * shards as f64;
-        let slots = watchers * slots_of_group(&traits.contacts, contacts);
         // What endpoints published is kept beside what became of it, and every view is a topic of its own.
         let (records, copies, views) = match presence {
             Presence::Plain => (0.0, 1.0, 1.0),
             Presence::Lync => (users * BYTES_PER_COMPOSED_USER, 2.1, 2.0),
         };
         let topics = views * user_shards * BYTES_PER_USER_AND_SHARD;
+        let document_bytes = traits.mean(|kind| kind.document.mean().max(HEADER_BYTES as f64));
         Self {
             subscriptions,
             engine: slots * BYTES_PER_SLOT
@@ -72,7 +77,7 @@ impl Need {
                 + topics
                 + watchers * BYTES_PER_WATCHER
                 + records,
-            documents: copies * users * (traits.document.mean().max(HEADER_BYTES as f64) + BYTES_BESIDE_DOCUMENT),
+            documents: copies * users * (document_bytes + BYTES_BESIDE_DOCUMENT),
             generator: generator(users, watchers, subscriptions, slots, presence, shards),
         }
     }
@@ -131,19 +136,12 @@ fn generator(users: f64, watchers: f64, subscriptions: f64, slots: f64, presence
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::Kind;
 
     const GIB: f64 = (1u64 << 30) as f64;
 
     fn plain(users: u32) -> Traits {
-        Traits {
-            users,
-            endpoints: 1.0,
-            contacts: Spread::Constant { value: 80.0 },
-            internal_share: 1.0,
-            document: Spread::Constant { value: 32.0 },
-            watchers: [1.0, 0.0],
-            seed: 1,
-        }
+        Traits { users, kinds: vec![Kind::alike(80.0, 32.0)], seed: 1 }
     }
 
     #[test]
@@ -153,6 +151,18 @@ mod tests {
         let bytes = (need.engine + need.documents) / 80e6;
         assert!((bytes / 21.24 - 1.0).abs() < 0.05, "{bytes}");
         assert!((need.engine / 80e6 / 20.44 - 1.0).abs() < 0.05, "{}", need.engine / 80e6);
+    }
+
+    #[test]
+    fn kinds_are_reckoned_each_by_itself() {
+        let [mut half, mut other] = [plain(100_000), plain(100_000)].map(|mut traits| traits.kinds.remove(0));
+        (half.share, other.share, other.endpoints) = (0.5, 0.5, 3.0);
+        let both = Need::of(&Traits { kinds: vec![half, other], ..plain(100_000) }, Presence::Plain, 1);
+        assert!((both.subscriptions - 16e6).abs() < 1.0, "{}", both.subscriptions);
+        let mut twice = plain(100_000);
+        twice.kinds[0].endpoints = 2.0;
+        let twice = Need::of(&twice, Presence::Plain, 1);
+        assert!((both.total() / twice.total() - 1.0).abs() < 1e-9, "as if all had two");
     }
 
     #[test]

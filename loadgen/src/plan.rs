@@ -12,11 +12,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use fanfare_tuning::users::Presence;
 use thiserror::Error;
 
-pub use drawing::{Occasion, WARM_UP_MAX, warm_up};
+pub use drawing::Occasion;
 
 use crate::capacity;
 use crate::crew::{Answer, Checked, Crew, CrewError, CrewPlan, Order, SignIn};
 use crate::host::Around;
+use crate::pace::Pacing;
 use crate::point::{PointOrder, PointResult};
 use crate::population::{Population, Totals};
 use crate::progress::Progress;
@@ -92,13 +93,12 @@ impl<'a> Session<'a> {
         let sizes = Sizes {
             subscriptions: totals.subscriptions,
             watchers: totals.watchers,
-            document_bytes_max: (settings.traits.document.max().ceil() as u32)
-                .max(settings.traces.document_bytes_max()),
+            document_bytes_max: settings.traits.document_bytes_max().max(settings.traces.document_bytes_max()),
             document_bytes: (totals.document_bytes / u64::from(users)) as u32,
             users,
             seed: settings.traits.seed,
             composed,
-            outside_share: 1.0 - settings.traits.watchers[0],
+            outside_share: 1.0 - settings.traits.mean(|kind| kind.watchers[0]),
             runtime: settings.runtime,
         };
         let troubles = (!settings.troubles.is_none()).then_some(TroublePlan {
@@ -114,8 +114,8 @@ impl<'a> Session<'a> {
             subscriptions: totals.subscriptions,
             population,
             shards: settings.shards,
-            batch: settings.model.sign_in_batch.value as usize,
-            mix: settings.mix.clone(),
+            batch: settings.blend.sign_in_batch() as usize,
+            mixes: settings.mixes.clone(),
             composed,
             reels,
             cut: Arc::clone(interrupted),
@@ -155,7 +155,7 @@ impl<'a> Session<'a> {
         let checked = self.check()?;
         let recorder = self.calibrate()?;
         let storm = self.divide_sign_in(&sign_in, &recorder);
-        let sample = self.crew.common().sample;
+        let sample = self.crew.common().plan.sample;
         let (runtime, runtime_why) = self.target.runtime();
         Ok(Findings {
             totals: self.totals,
@@ -260,7 +260,8 @@ impl<'a> Session<'a> {
     ) -> Result<PointResult, RunError> {
         let clock = self.crew.common().clock;
         let is_at_once = self.settings.traces.is_at_once();
-        let warm_up = if is_at_once { Duration::ZERO } else { warm_up(measure) };
+        let pace = self.settings.pace;
+        let warm_up = if is_at_once { Duration::ZERO } else { pace.warm_up.longest(measure) };
         // A moment later than now, so that all shards begin together.
         let from_us = clock.now().as_micros() + 2_000;
         self.points += 1;
@@ -268,14 +269,22 @@ impl<'a> Session<'a> {
         let (number, hot_user) = (self.points, self.hot_user);
         let occasion = Occasion { number, rate_per_s, hot_user, from_us, warm_up, measure: measured };
         let drawing = occasion.drawing(self.settings.traits.seed, self.settings.shape);
-        let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64) };
+        let is_paced = pace.is_open();
+        let order = PointOrder { drawing, give_up_lag_us: give_up_lag.map(|lag| lag.as_micros() as u64), is_paced };
+        let mut pacing = is_paced.then(|| Pacing::of(&pace, &drawing));
         let before = self.target.loop_times();
         let around = Around::look(self.settings.pid);
         let begin = Instant::now();
         let label = format!("{name} {}/s", crate::report::screen::grouped(rate_per_s.round() as u64));
-        self.progress.begin(&label, if is_at_once { 0 } else { (warm_up + measure).as_millis() as u64 }, "ms");
+        // How long it takes is not known of a trace at once, nor where it depends on what is seen.
+        let planned = if is_at_once || is_paced { Duration::ZERO } else { warm_up + measure };
+        self.progress.begin(&label, planned.as_millis() as u64, "ms");
         let (progress, common) = (&mut self.progress, self.crew.common());
+        common.moments.forget();
         let show = |_| {
+            if let Some(pacing) = &mut pacing {
+                pacing.look(clock.now().as_micros(), common.recent(), &common.moments);
+            }
             progress.glimpse(common.glimpse());
             progress.show(begin.elapsed().as_millis() as u64);
         };
@@ -286,7 +295,10 @@ impl<'a> Session<'a> {
             .into_iter()
             .filter_map(|it| if let Answer::Point(part) = it { Some(*part) } else { None })
             .collect();
-        let mut result = PointResult::of(&order.drawing, &parts, loops, around.until_now());
+        let drawing = self.crew.common().moments.of(&drawing);
+        let warm_up = Duration::from_micros(drawing.measure_from_us - drawing.from_us);
+        let mut result = PointResult::of(&drawing, &parts, loops, around.until_now());
+        result.paced = pacing.map(Pacing::end);
         let since_us = clock.now().as_micros().saturating_sub(drawing.measure_from_us);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         result.distributions.began = now.saturating_sub(Duration::from_micros(since_us));
@@ -366,11 +378,11 @@ impl<'a> Session<'a> {
     /// The user with the most watchers: what is hot is hot for many.
     fn most_watched(&self) -> u32 {
         let common = self.crew.common();
-        (0..common.population.users()).max_by_key(|&user| common.watchers(user, true)).unwrap_or(0)
+        (0..common.plan.population.users()).max_by_key(|&user| common.watchers(user, true)).unwrap_or(0)
     }
 
     fn presentities_watched(&self) -> u64 {
         let common = self.crew.common();
-        (0..common.population.users()).filter(|&user| common.watchers(user, true) != 0).count() as u64
+        (0..common.plan.population.users()).filter(|&user| common.watchers(user, true) != 0).count() as u64
     }
 }

@@ -1,10 +1,14 @@
 //! Who there is: every user's endpoints, contacts and document, drawn from the seed and recomputed, never stored.
 //!
-//! The invariant: what is drawn for a user depends on the seed and the user alone, so any core can draw any user at any
+//! Users of one kind have neighbouring numbers. Everybody's contacts are drawn from all kinds alike, and shards take users in
+//! turns, so the order means nothing; and whoever wants a user of a kind draws one number. The invariant: what is drawn for a user depends on the seed and the user alone, so any core can draw any user at any
 //! time and gets the same. A user costs about 60 ns and 5 to 15 ns a contact; a scratch is a few KB, once for a core.
+
+use std::ops::Range;
 
 use fanfare::{Network, PresentityId};
 use fanfare_tuning::users::Spread;
+use fanfare_tuning::users::blend::divide;
 use rand_distr::{Distribution, LogNormal};
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
@@ -19,6 +23,17 @@ pub const USERS_MAX: u32 = 100_000_000;
 pub struct Traits {
     /// Users, at least 2.
     pub users: u32,
+    /// What kinds of users there are, one at least, and one user of each.
+    pub kinds: Vec<Kind>,
+    /// From which everything is drawn.
+    pub seed: u64,
+}
+
+/// Users who are alike.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// The share of all users; together they are 1.
+    pub share: f64,
     /// Endpoints of a user in the mean, at least 1.
     pub endpoints: f64,
     /// Contacts of a user.
@@ -30,14 +45,56 @@ pub struct Traits {
     /// Who the users are, where presence is composed: the share of them that belongs to the organisation, and the share
     /// that is federated. The others are of public clouds.
     pub watchers: [f64; 2],
-    /// From which everything is drawn.
-    pub seed: u64,
+}
+
+impl Kind {
+    /// Everybody, and all alike: colleagues with one endpoint, so many contacts, and documents of so many bytes.
+    #[must_use]
+    pub fn alike(contacts: f64, document_bytes: f64) -> Self {
+        Self {
+            share: 1.0,
+            endpoints: 1.0,
+            contacts: Spread::Constant { value: contacts },
+            internal_share: 1.0,
+            document: Spread::Constant { value: document_bytes },
+            watchers: [1.0, 0.0],
+        }
+    }
+}
+
+impl Traits {
+    /// A figure of the kinds in the mean over all users.
+    #[must_use]
+    pub fn mean(&self, of: impl Fn(&Kind) -> f64) -> f64 {
+        self.kinds.iter().map(|kind| kind.share * of(kind)).sum()
+    }
+
+    /// The users of each kind.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<Range<u32>> {
+        divide(self.users, self.kinds.iter().map(|kind| kind.share))
+    }
+
+    /// Bytes of the largest document.
+    #[must_use]
+    pub fn document_bytes_max(&self) -> u32 {
+        self.kinds.iter().map(|kind| kind.document.max().ceil() as u32).max().unwrap_or(0)
+    }
 }
 
 /// The population.
 #[derive(Clone, Debug)]
 pub struct Population {
     traits: Traits,
+    kinds: Vec<Drawn>,
+}
+
+/// A kind, ready to be drawn from.
+#[derive(Clone, Debug)]
+struct Drawn {
+    /// The user after its last.
+    end: u32,
+    traits: Kind,
     contacts: Draw,
     document: Draw,
 }
@@ -57,15 +114,26 @@ impl Population {
     /// The population of these traits.
     #[must_use]
     pub fn new(traits: Traits) -> Self {
-        let contacts = Draw::new(&traits.contacts);
-        let document = Draw::new(&traits.document);
-        Self { traits, contacts, document }
+        let drawn = |(kind, users): (&Kind, Range<u32>)| Drawn {
+            end: users.end,
+            traits: kind.clone(),
+            contacts: Draw::new(&kind.contacts),
+            document: Draw::new(&kind.document),
+        };
+        let kinds = traits.kinds.iter().zip(traits.ranges()).map(drawn).collect();
+        Self { traits, kinds }
     }
 
     /// Users.
     #[must_use]
     pub fn users(&self) -> u32 {
         self.traits.users
+    }
+
+    /// The users of each kind.
+    #[must_use]
+    pub fn ranges(&self) -> Vec<Range<u32>> {
+        self.traits.ranges()
     }
 
     /// The user, without the contacts.
@@ -77,7 +145,7 @@ impl Population {
     /// How the user comes here as a watcher. Drawn apart, so that everything else is the same whatever the shares.
     #[must_use]
     pub fn network(&self, user: u32) -> Network {
-        let [internal, federated] = self.traits.watchers;
+        let [internal, federated] = self.kind(user).traits.watchers;
         if internal >= 1.0 {
             return Network::Enterprise;
         }
@@ -121,16 +189,23 @@ impl Population {
         let mut stream = Xoshiro256PlusPlus::seed_from_u64(
             traits.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(user).wrapping_mul(0xd1b5_4a32_d192_ed03),
         );
-        let whole = traits.endpoints.floor();
-        let endpoints = whole as u32 + u32::from(unit(stream.next_u64()) < traits.endpoints - whole);
-        let wanted = self.contacts.sample(&mut stream) * traits.internal_share;
-        let document_bytes = self.document.sample(&mut stream).round() as u32;
+        let kind = self.kind(user);
+        let whole = kind.traits.endpoints.floor();
+        let endpoints = whole as u32 + u32::from(unit(stream.next_u64()) < kind.traits.endpoints - whole);
+        let wanted = kind.contacts.sample(&mut stream) * kind.traits.internal_share;
+        let document_bytes = kind.document.sample(&mut stream).round() as u32;
         let person = Person {
             endpoints,
             contacts: (wanted.round() as u32).clamp(1, traits.users - 1),
             document_bytes: document_bytes.max(HEADER_BYTES as u32),
         };
         (person, stream)
+    }
+
+    fn kind(&self, user: u32) -> &Drawn {
+        // Nearly always there is one, and nothing to look for.
+        let place = self.kinds.iter().position(|kind| user < kind.end).unwrap_or(self.kinds.len() - 1);
+        &self.kinds[place]
     }
 }
 
@@ -258,15 +333,42 @@ mod tests {
 
     fn lync(users: u32, seed: u64) -> Population {
         let model = UserModel::find("lync-2013").unwrap();
-        Population::new(Traits {
-            users,
+        Population::new(Traits { users, kinds: vec![kind_of(&model, 1.0)], seed })
+    }
+
+    fn kind_of(model: &UserModel, share: f64) -> Kind {
+        Kind {
+            share,
             endpoints: model.endpoints_per_user.value,
             contacts: model.contacts,
             internal_share: 1.0,
             document: model.document_bytes,
             watchers: [model.watchers.internal.value, model.watchers.federated.value],
-            seed,
-        })
+        }
+    }
+
+    #[test]
+    fn each_kind_has_its_users_and_its_own_means() {
+        let [lync, mobile] = ["lync-2013", "mobile"].map(|name| UserModel::find(name).unwrap());
+        let kinds = vec![kind_of(&lync, 0.8), kind_of(&mobile, 0.2)];
+        let traits = Traits { users: 20_000, kinds, seed: 7 };
+        let endpoints = traits.mean(|kind| kind.endpoints);
+        assert!((endpoints - (0.8 * 1.9 + 0.2)).abs() < 1e-9, "{endpoints}");
+        let population = Population::new(traits);
+        assert_eq!(population.ranges(), [0..16_000, 16_000..20_000]);
+        let mean = |users: Range<u32>, of: fn(Person) -> u32| {
+            let count = f64::from(users.end - users.start);
+            users.map(|user| f64::from(of(population.person(user)))).sum::<f64>() / count
+        };
+        let [desks, telephones] = [0..16_000, 16_000..20_000];
+        assert!((mean(desks.clone(), |person| person.endpoints) - 1.9).abs() < 0.02);
+        assert!((mean(telephones.clone(), |person| person.endpoints) - 1.0).abs() < 1e-9);
+        assert!((mean(desks, |person| person.document_bytes) - 4_096.0).abs() < 100.0);
+        assert!((mean(telephones, |person| person.document_bytes) - 1_024.0).abs() < 50.0);
+        let mut scratch = Scratch::default();
+        population.draw(3, &mut scratch);
+        let both = [true, false].map(|low| scratch.contacts().iter().any(|contact| (contact.get() < 16_000) == low));
+        assert_eq!(both, [true, true], "everybody watches everybody, whatever his kind");
     }
 
     #[test]
@@ -338,7 +440,7 @@ mod tests {
     #[test]
     fn half_the_contacts_are_watched_with_half_the_share() {
         let mut traits = lync(50_000, 6).traits;
-        traits.internal_share = 0.5;
+        traits.kinds[0].internal_share = 0.5;
         let population = Population::new(traits);
         let contacts: u64 = (0..50_000).map(|user| u64::from(population.person(user).contacts)).sum();
         assert!((contacts as f64 / 50_000.0 - 40.0).abs() < 1.0);

@@ -21,8 +21,10 @@ use crate::trace::replay::NEVER_US;
 use crate::trace::{Event, Kind};
 use crate::traffic::Published;
 
-/// Publications in one call, so that a generator far behind does not keep its shard from everything else.
-const PER_POLL: usize = 512;
+/// Publications in one call. A generator that is behind must not keep its shard from everything else, nor hand over more
+/// documents than the caches hold until their watchers are told: with 512 a gap of 5 ms at half of the capacity became
+/// 50 ms of latency (benches/record/2026-11-23/collapse.txt).
+const PER_POLL: usize = 64;
 
 /// A publication to be given to the target.
 #[derive(Clone, Debug)]
@@ -126,7 +128,7 @@ impl Publisher {
     /// The publisher of this shard's users.
     #[must_use]
     pub fn new(common: &Arc<Common>, shard: usize) -> Self {
-        let residents = Residents { shard, shards: common.shards, users: common.population.users() };
+        let residents = Residents { shard, shards: common.plan.shards, users: common.plan.population.users() };
         Self {
             common: Arc::clone(common),
             press: Press::new(),
@@ -135,7 +137,7 @@ impl Publisher {
             residents,
             schedule: None,
             ready: None,
-            tape: common.reels.tape(shard),
+            tape: common.plan.reels.tape(shard),
             issued: Issued::default(),
             lag: Times::new(),
             counts: Counts::default(),
@@ -151,14 +153,14 @@ impl Publisher {
     /// What a user says first, and nobody asks how late: so many steps for each.
     #[must_use]
     pub fn first_steps(&self) -> u32 {
-        if self.common.composed { 3 } else { 1 }
+        if self.common.plan.composed { 3 } else { 1 }
     }
 
     /// One of these steps: the state, then what there is beside it, which is small, then the second endpoint; nothing if
     /// the user has none.
     #[must_use]
     pub fn first(&self, user: u32, step: u32) -> Option<Outgoing> {
-        let person = self.common.population.person(user);
+        let person = self.common.plan.population.person(user);
         let (what, bytes) = match step {
             0 => (What::Publish(0), person.document_bytes as usize),
             1 => (What::PublishRest, HEADER_BYTES),
@@ -173,7 +175,7 @@ impl Publisher {
     /// Notes down that everything a user says first was accepted.
     pub fn first_accepted(&mut self, user: u32) {
         self.common.versions[user as usize].store(1, Ordering::Relaxed);
-        if self.common.composed {
+        if self.common.plan.composed {
             self.common.log.set_newest_wide(user, Mark { version: 1, index: NO_INDEX });
         }
     }
@@ -181,13 +183,13 @@ impl Publisher {
     /// Begins a schedule. What is due in its measured time is measured.
     pub fn begin(&mut self, drawing: &Drawing) {
         let Drawing { from_us, measure_from_us, end_us, .. } = *drawing;
-        let mut schedule = match &self.common.reels.replay {
+        let mut schedule = match &self.common.plan.reels.replay {
             Some(replay) => {
-                Arrivals::replayed(replay.reel(self.residents, from_us), self.residents, self.common.composed)
+                Arrivals::replayed(replay.reel(self.residents, from_us), self.residents, self.common.plan.composed)
             }
-            None => Arrivals::drawn(Schedule::new(self.residents, drawing, &self.common.mix), self.residents),
+            None => Arrivals::drawn(Schedule::new(self.residents, drawing, &self.common.habits), self.residents),
         };
-        let next = schedule.next_arrival(&self.common.population, from_us);
+        let next = schedule.next_arrival(&self.common.plan.population, from_us);
         self.issued = Issued::default();
         self.lag.clear();
         self.counts = Counts::over(drawing.intervals());
@@ -207,6 +209,17 @@ impl Publisher {
     #[must_use]
     pub fn over_at_us(&self) -> Option<u64> {
         self.schedule.as_ref()?.over_at_us
+    }
+
+    /// Measures from another moment, of which nothing was planned before, and ends at another, neither later than planned.
+    pub fn keep_to(&mut self, drawing: &Drawing) {
+        if let Some(course) = &mut self.schedule
+            && course.measure_from_us != drawing.measure_from_us
+        {
+            course.measure_from_us = drawing.measure_from_us;
+            self.counts = Counts::over(drawing.intervals());
+        }
+        self.cut(drawing.end_us);
     }
 
     /// Ends the schedule now instead of later: nothing due after this moment is planned.
@@ -282,7 +295,7 @@ impl Publisher {
             return Some(Outgoing { user, what, version: 0, plan_us, measured, index: NO_INDEX, document });
         };
         let version = self.common.versions[user as usize].load(Ordering::Relaxed) + 1;
-        let wide = what.is_wide(self.common.composed);
+        let wide = what.is_wide(self.common.plan.composed);
         let watchers = self.common.watchers(user, wide);
         let mut index = NO_INDEX;
         // Watchers are counted for those who are followed.
@@ -296,7 +309,7 @@ impl Publisher {
         if wide {
             self.common.log.set_newest_wide(user, Mark { version, index });
         }
-        let bytes = document_bytes.unwrap_or_else(|| self.common.population.person(user).document_bytes);
+        let bytes = document_bytes.unwrap_or_else(|| self.common.plan.population.person(user).document_bytes);
         let document = self.press.document(&Header { user, version, plan_us, index }, bytes as usize);
         Some(Outgoing { user, what, version, plan_us, measured, index, document })
     }
@@ -308,7 +321,7 @@ impl Publisher {
                 let at_us = arrival.plan_us - course.from_us;
                 tape.note(course.schedule.number().unwrap_or(at_us), &Event { at_us, user, kind });
             }
-            course.next = course.schedule.next_arrival(&self.common.population, sent_us);
+            course.next = course.schedule.next_arrival(&self.common.plan.population, sent_us);
             course.see_end(sent_us);
         }
         let What::Publish(category) = what else {
@@ -323,7 +336,7 @@ impl Publisher {
         self.common.versions[user as usize].store(version, Ordering::Relaxed);
         if index == NO_INDEX {
             // It would have an entry, if anybody were there to be told.
-            self.issued.unwatched += u64::from(measured && self.common.sample.holds(user));
+            self.issued.unwatched += u64::from(measured && self.common.plan.sample.holds(user));
         } else {
             let number = self.number(user);
             self.last_index[number] = index;
@@ -348,7 +361,7 @@ impl Publisher {
         if let Some(outgoing) = self.ready.take()
             && outgoing.index != NO_INDEX
         {
-            if outgoing.what.is_wide(self.common.composed) {
+            if outgoing.what.is_wide(self.common.plan.composed) {
                 self.common.log.set_newest_wide(outgoing.user, self.common.log.previous_wide(outgoing.index));
             }
             self.common.log.void(outgoing.index);
@@ -362,7 +375,7 @@ impl Publisher {
                 self.issued.planned += 1;
                 self.counts.note_planned(course.next.plan_us);
             }
-            course.next = course.schedule.next_arrival(&self.common.population, course.end_us);
+            course.next = course.schedule.next_arrival(&self.common.plan.population, course.end_us);
         }
     }
 

@@ -61,6 +61,15 @@ pub fn confidence(text: &str) -> Result<f64, String> {
     if (0.5..=0.999).contains(&value) { Ok(value) } else { Err("must be from 50% to 99.9%".to_owned()) }
 }
 
+/// Reads how well something is to be known: a share of it.
+///
+/// # Errors
+/// What would have been right.
+pub fn precision(text: &str) -> Result<f64, String> {
+    let value = share(text)?;
+    if (0.001..=0.5).contains(&value) { Ok(value) } else { Err("must be from 0.1% to 50%".to_owned()) }
+}
+
 /// Reads a rate a second, or a factor.
 ///
 /// # Errors

@@ -2,9 +2,23 @@
 //!
 //! Two distributions from one reading of the clock at each poll, while a point is measured. A gap with nothing done in
 //! between is nobody's work: the machine took the core away. Every report carries both, so that a latency can be told
-//! from a hiccup.
+//! from a hiccup. Of a gap in which something was done, what is longer than the work can have taken is the machine's, too.
 
 use crate::recorder::Times;
+
+/// Nobody is told, and no entry marked, in more than a microsecond, however cold it is; a tenth is usual.
+const WORK_US_MAX: u64 = 1;
+
+/// What was seen since the last look.
+#[derive(Clone, Debug, Default)]
+pub struct Gaps {
+    /// Elapsed between two polls with nothing done.
+    pub shard: Times,
+    /// Elapsed between two polls in any case.
+    pub generator: Times,
+    /// The longest time for which the core cannot have been the shard's.
+    pub stood_us_max: u64,
+}
 
 /// Watches the time between two polls of one shard.
 #[derive(Debug, Default)]
@@ -13,8 +27,7 @@ pub struct Rig {
     /// When the loop was asked to come back, if it was told that there is nothing to do.
     due_us: Option<u64>,
     work: u64,
-    shard_gap: Times,
-    generator_gap: Times,
+    gaps: Gaps,
 }
 
 impl Rig {
@@ -24,10 +37,12 @@ impl Rig {
             // A sleep that was asked for is no gap; only what came after its end is.
             let from = self.due_us.filter(|&due| due <= now_us).unwrap_or(self.left_us).max(self.left_us);
             let gap_us = now_us.saturating_sub(from);
-            self.generator_gap.record(gap_us);
+            self.gaps.generator.record(gap_us);
             if self.due_us.is_some() && work == self.work {
-                self.shard_gap.record(gap_us);
+                self.gaps.shard.record(gap_us);
             }
+            let stood_us = gap_us.saturating_sub((work - self.work) * WORK_US_MAX);
+            self.gaps.stood_us_max = self.gaps.stood_us_max.max(stood_us);
         }
         self.work = work;
     }
@@ -38,13 +53,10 @@ impl Rig {
         self.due_us = due_us;
     }
 
-    /// The gaps since the last call: nothing done in between, and in any case.
-    pub fn take(&mut self) -> (Times, Times) {
-        let taken = (self.shard_gap.clone(), self.generator_gap.clone());
-        self.shard_gap.clear();
-        self.generator_gap.clear();
+    /// The gaps since the last call.
+    pub fn take(&mut self) -> Gaps {
         self.left_us = 0;
-        taken
+        std::mem::take(&mut self.gaps)
     }
 }
 
@@ -59,9 +71,10 @@ mod tests {
         rig.enter(1_030, 5, true);
         rig.leave(1_031, None);
         rig.enter(1_231, 9, true);
-        let (shard, generator) = rig.take();
-        // Slept until 1,000 as asked and came back 30 late; then 200 in which the shard worked.
-        let (shard, generator) = (shard.quantiles(), generator.quantiles());
+        let gaps = rig.take();
+        // Slept until 1,000 as asked and came back 30 late; then 200 in which the shard worked, though it did four things only.
+        assert_eq!(gaps.stood_us_max, 196);
+        let (shard, generator) = (gaps.shard.quantiles(), gaps.generator.quantiles());
         assert_eq!((shard.count, shard.max), (0, 0));
         assert_eq!((generator.count, generator.max), (2, 200));
 
@@ -69,6 +82,7 @@ mod tests {
         rig.enter(2_001, 9, false);
         rig.leave(2_002, Some(3_000));
         rig.enter(3_040, 9, true);
-        assert_eq!(rig.take().0.quantiles().max, 40);
+        let gaps = rig.take();
+        assert_eq!((gaps.shard.quantiles().max, gaps.stood_us_max), (40, 40));
     }
 }

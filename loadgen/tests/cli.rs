@@ -38,6 +38,12 @@ fn wrong_flags_are_refused() {
     refused("--skip-max 200%", &["from 0 to 1"]);
     refused("--shards 0", &["--shards"]);
     refused("--target teapot", &["embedded", "null"]);
+    refused("run --warm-up stedy", &["--warm-up", "or the word steady"]);
+    refused("run --until 90%", &["--until", "from 0.1% to 50%"]);
+    refused("--mix mobile", &["`mobile` is not MODEL:SHARE"]);
+    refused("--mix lync-2013:0.5,mobile:0.4", &["add up to 0.9"]);
+    refused("--mix lync-2013:0.5,plain:0.5", &["cannot be in one population"]);
+    refused("--mix plain:1 --model plain", &["--mix", "--model", "cannot be used with"]);
 }
 
 #[test]
@@ -45,6 +51,9 @@ fn what_would_be_passed_over_is_refused() {
     refused("run --vary users --users 200", &["--vary users", "`loadgen run`", "`loadgen capacity`"]);
     refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
     refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
+    refused("--until 5% --users 200", &["--until", "a search for capacity", "`loadgen run`"]);
+    refused("run --warm-up steady --schedule ramp:0.1..1 --users 200", &["--warm-up", "changes the rate"]);
+    refused("run --until 5% --slow 1% --users 200", &["--until", "--slow, --stop, --drop or a storm"]);
     let storm = "--users 200 --contacts 20 --schedule reconnect-storm:20%";
     refused(&format!("run {storm}/800ms --duration 1s"), &["0.8 s", "a quarter", "1 s", "--duration"]);
     refused(&format!("{storm}/800ms"), &["0.8 s", "the shortest point of a search", "1 s"]);
@@ -66,7 +75,7 @@ fn what_the_machine_cannot_do_is_said_before_it_is_tried() {
 
 #[test]
 fn wrong_models_are_told_with_file_and_line() {
-    refused("--model lync-2031", &["`lync-2031`", "lync-2013, plain"]);
+    refused("--model lync-2031", &["`lync-2031`", "lync-2013, mobile, plain"]);
     refused("--model no/such/model.toml", &["no/such/model.toml", "cannot be read"]);
     let path = scratch("model.toml");
     let model = include_str!("../../tuning/users/plain.toml");

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fanfare_loadgen::crew::{Common, Crew, CrewPlan, Seat};
+use fanfare_loadgen::pace::STEP_US;
 use fanfare_loadgen::point::{Going, Marks, Point, PointAnswer, PointOrder};
-use fanfare_loadgen::population::{Population, Traits};
+use fanfare_loadgen::population::{self, Population, Traits};
 use fanfare_loadgen::presence::Sight;
 use fanfare_loadgen::publisher::{Outgoing, Publisher, Sent};
 use fanfare_loadgen::recorder::{Followed, Receipt, Recorder};
@@ -21,7 +22,6 @@ use fanfare_loadgen::trace::reels::Reels;
 use fanfare_loadgen::trace::replay::{Replay, Speed};
 use fanfare_loadgen::trace::{Event, Kind};
 use fanfare_loadgen::traffic::Told;
-use fanfare_tuning::users::Spread;
 use traces::{HEADER, scratch, write};
 
 const USERS: u32 = 10;
@@ -35,27 +35,19 @@ struct Stage {
     publisher: Publisher,
     recorder: Recorder,
     sent: Vec<Outgoing>,
+    rate_per_s: f64,
 }
 
 impl Stage {
     /// Everybody has one watcher, or none.
     fn new(watched: bool, replay: Option<Replay>) -> Self {
         let cut = Arc::new(AtomicBool::new(false));
-        let spread = |value| Spread::Constant { value };
-        let traits = Traits {
-            users: USERS,
-            endpoints: 1.0,
-            contacts: spread(1.0),
-            internal_share: 1.0,
-            document: spread(32.0),
-            watchers: [1.0, 0.0],
-            seed: 1,
-        };
+        let traits = Traits { users: USERS, kinds: vec![population::Kind::alike(1.0, 32.0)], seed: 1 };
         let (crew, mut seats) = Crew::assemble(CrewPlan {
             population: Population::new(traits),
             shards: 1,
             batch: 80,
-            mix: Mix { categories: vec![1.0], ..Mix::default() },
+            mixes: vec![Mix { frequency: 1.0, categories: vec![1.0], ..Mix::default() }],
             composed: false,
             sample: Sample::ALL,
             troubles: None,
@@ -73,7 +65,7 @@ impl Stage {
             }
         }
         let publisher = Publisher::new(common, 0);
-        Self { publisher, recorder, seat, _crew: crew, cut, sent: Vec::new() }
+        Self { publisher, recorder, seat, _crew: crew, cut, sent: Vec::new(), rate_per_s: 20_000.0 }
     }
 
     fn common(&self) -> &Arc<Common> {
@@ -88,7 +80,7 @@ impl Stage {
     fn begin(&mut self, warm_up_us: u64, end_us: u64) -> Point {
         let from_us = self.now_us();
         let drawing = Drawing {
-            rate_per_s: 20_000.0,
+            rate_per_s: self.rate_per_s,
             shape: Shape::default(),
             hot_user: 0,
             from_us,
@@ -97,7 +89,7 @@ impl Stage {
             seed: 3,
         };
         let common = Arc::clone(self.common());
-        let order = PointOrder { drawing, give_up_lag_us: None };
+        let order = PointOrder { drawing, give_up_lag_us: None, is_paced: true };
         Point::begin(order, &mut self.publisher, &mut self.recorder, &common)
     }
 
@@ -181,6 +173,16 @@ fn a_point_that_was_cut_in_its_warm_up_has_measured_nothing() {
 }
 
 #[test]
+fn a_point_in_which_nothing_more_is_due_ends_when_it_is_cut() {
+    let mut stage = Stage { rate_per_s: 1e-7, ..Stage::new(false, None) };
+    let mut point = stage.begin(0, HOUR_US);
+    assert_eq!(stage.poll(&mut point, 0), Going::Waiting(HOUR_US));
+    stage.cut();
+    assert_eq!(stage.settle(&mut point, 0), Going::Over);
+    assert!(stage.sum_up(&point, 0).cut_at_us.is_some());
+}
+
+#[test]
 fn what_was_told_in_the_last_interval_is_counted_wherever_the_end_lies_in_it() {
     let mut stage = Stage::new(false, None);
     let mut point = stage.begin(0, HOUR_US);
@@ -251,10 +253,40 @@ fn a_trace_that_was_changed_on_the_way_ends_the_point_at_once() {
 }
 
 #[test]
+fn a_point_begins_and_ends_when_the_main_thread_says_and_shows_it_what_is_recent() {
+    let mut stage = Stage::new(true, None);
+    let mut point = stage.begin(HOUR_US, 2 * HOUR_US);
+    stage.send(&mut point, 1);
+    let warm_up = std::mem::take(&mut stage.sent);
+    stage.tell(&warm_up);
+    let now_us = stage.now_us() + STEP_US;
+    point.report(&mut stage.publisher, &mut stage.recorder, Marks::default(), now_us);
+    let recent = stage.common().recent().next().unwrap();
+    assert!(recent.number == 1 && recent.median_us > 0, "{recent:?}");
+    let (begin_us, end_us) = (stage.now_us() + 20_000, stage.now_us() + 60_000);
+    stage.common().moments.name_begin(begin_us);
+    stage.common().moments.name_end(end_us);
+    let mut told = 0;
+    while stage.now_us() < end_us || stage.settle(&mut point, 0) != Going::Over {
+        let now_us = stage.now_us();
+        point.report(&mut stage.publisher, &mut stage.recorder, Marks::default(), now_us);
+        stage.poll(&mut point, 0);
+        let sent = std::mem::take(&mut stage.sent);
+        stage.tell(&sent);
+        told += sent.iter().filter(|one| (begin_us..end_us).contains(&one.plan_us)).count() as u64;
+    }
+    let answer = stage.sum_up(&point, 0);
+    assert!(told > 100, "20,000 a second for 40 ms: {told}");
+    assert_eq!((answer.issued.planned, answer.issued.sent, answer.cut_at_us), (told, told, None));
+    assert_eq!(answer.latencies.from_plan.last.quantiles().count, told);
+    assert_eq!((answer.counts.intervals.from_us, answer.counts.planned.iter().sum()), (begin_us, told));
+}
+
+#[test]
 fn what_showing_how_it_goes_costs_is_the_generators() {
     let mut stage = Stage::new(false, None);
     let mut point = stage.begin(0, HOUR_US);
-    point.show(&stage.publisher, &stage.recorder, Marks::default(), HOUR_US);
+    point.report(&mut stage.publisher, &mut stage.recorder, Marks::default(), HOUR_US);
     assert!(stage.sum_up(&point, 0).generator_ns > 0);
 }
 

@@ -10,7 +10,7 @@ use fanfare_loadgen::crew::{Answer, Checked, Crew, CrewPlan, Order};
 use fanfare_loadgen::host::Host;
 use fanfare_loadgen::payload::{Header, Press};
 use fanfare_loadgen::plan;
-use fanfare_loadgen::population::{Population, Scratch, Traits};
+use fanfare_loadgen::population::{Kind, Population, Scratch, Traits};
 use fanfare_loadgen::presence::Sight;
 use fanfare_loadgen::recorder::{Followed, NO_INDEX, Opening, PublicationLog, Receipt, Recorder};
 use fanfare_loadgen::report::{Report, json, screen};
@@ -19,7 +19,6 @@ use fanfare_loadgen::schedule::Mix;
 use fanfare_loadgen::settings::{Purpose, Settings};
 use fanfare_loadgen::targets::{self, RuntimeName, Sizes};
 use fanfare_loadgen::trace::reels::Reels;
-use fanfare_tuning::users::Spread;
 
 /// A run of this line that can follow so many subscriptions.
 fn run(line: &str, followed_max: u64) -> (Report, String) {
@@ -86,15 +85,8 @@ fn composed_presence_can_be_sampled_and_so_can_the_null_target() {
 /// `sample` holds or would hold, and one whom it does not. Tells what was lost, and the watchers of the two.
 fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
     let (users, contacts) = (1_000, 12);
-    let population = Population::new(Traits {
-        users,
-        endpoints: 1.5,
-        contacts: Spread::Constant { value: f64::from(contacts) },
-        internal_share: 1.0,
-        document: Spread::Constant { value: 32.0 },
-        watchers: [1.0, 0.0],
-        seed: 3,
-    });
+    let kind = Kind { endpoints: 1.5, ..Kind::alike(f64::from(contacts), 32.0) };
+    let population = Population::new(Traits { users, kinds: vec![kind], seed: 3 });
     let totals = population.totals();
     let lost = [true, false].map(|held| (0..users).find(|&user| drawn_by.holds(user) == held).unwrap());
     let sizes = Sizes {
@@ -120,7 +112,7 @@ fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
         population,
         shards: 1,
         batch: 100,
-        mix: Mix { categories: vec![1.0], ..Mix::default() },
+        mixes: vec![Mix { frequency: 1.0, categories: vec![1.0], ..Mix::default() }],
         composed: false,
         sample,
         troubles: None,

@@ -3,18 +3,23 @@
 //! A model is read once, at the start, on the main thread. Its invariant: a [`UserModel`] that exists is complete and
 //! within its ranges, so that nobody who uses one has to check it again.
 
+pub mod blend;
 mod error;
 mod parse;
 
 use std::fs;
 use std::path::Path;
 
+pub use blend::{Blend, BlendError};
 pub use error::ModelError;
 use serde::Deserialize;
 
 /// The models that are part of the program: name and text.
-const EMBEDDED: [(&str, &str); 2] =
-    [("lync-2013", include_str!("../users/lync-2013.toml")), ("plain", include_str!("../users/plain.toml"))];
+const EMBEDDED: [(&str, &str); 3] = [
+    ("lync-2013", include_str!("../users/lync-2013.toml")),
+    ("mobile", include_str!("../users/mobile.toml")),
+    ("plain", include_str!("../users/plain.toml")),
+];
 
 /// One figure of a model, with what it is counted in and who says so.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +211,7 @@ mod tests {
     #[test]
     fn an_unknown_name_lists_the_known_ones() {
         let text = UserModel::find("lync2013").unwrap_err().to_string();
-        assert!(text.contains("`lync2013`") && text.contains("lync-2013, plain"), "{text}");
+        assert!(text.contains("`lync2013`") && text.contains("lync-2013, mobile, plain"), "{text}");
     }
 
     #[test]

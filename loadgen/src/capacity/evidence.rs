@@ -6,7 +6,8 @@
 //! majority. The invariant: what is called confirmed has passed more long points than it failed. Cost: a list of as many
 //! loads as were tried, looked through at each question.
 
-/// So many short points have to fail, and none pass, before a load is taken for too much.
+/// So many short points have to fail, and none pass, before a load is taken for too much; of disturbed ones twice as many,
+/// for whoever had the CPUs may have them for some seconds.
 const SHORT_MIN: u32 = 3;
 /// So many long ones, and more than passed.
 const LONG_MIN: u32 = 2;
@@ -58,7 +59,7 @@ impl Tried {
     fn is_sure(&self) -> bool {
         let Self { short, long, .. } = self;
         let by_votes = if long.is_empty() {
-            short.failed >= SHORT_MIN
+            2 * short.failed - short.disturbed >= 2 * SHORT_MIN
         } else {
             long.failed >= LONG_MIN && long.failed > long.passed
         };
@@ -164,6 +165,10 @@ mod tests {
         let failed = (Short, 8.0, Went::Failed);
         assert_eq!(of(&[failed]).too_much_above(0.0), too_much(8.0, false));
         assert_eq!(of(&[failed; 3]).too_much_above(0.0), too_much(8.0, true));
+        let disturbed = (Short, 8.0, Went::Disturbed);
+        assert_eq!(of(&[disturbed; 5]).too_much_above(0.0), too_much(8.0, false));
+        assert_eq!(of(&[disturbed; 6]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!(of(&[failed, disturbed, failed, disturbed]).too_much_above(0.0), too_much(8.0, true));
         assert_eq!(of(&[(Short, 8.0, Went::FailedPlainly)]).too_much_above(0.0), too_much(8.0, true));
         let luck = of(&[failed, failed, (Short, 8.0, Went::Passed)]);
         assert_eq!((luck.too_much_above(0.0), luck.carried()), (None, Some(8.0)));

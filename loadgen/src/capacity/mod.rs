@@ -72,6 +72,8 @@ pub struct Tried {
     pub last_p99_us: u64,
     /// Skipped turns as a share.
     pub skipped_share: f64,
+    /// The longest time for which a shard's core cannot have been the shard's.
+    pub stood_us_max: u64,
     /// What it failed for; nothing if it passed.
     pub reasons: Vec<String>,
 }
@@ -120,7 +122,7 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
         let hopeless = hopeless(session.settings(), measure);
         let point = session.point(name, rate, measure, Some(hopeless))?;
         let tried = Tried::of(session.settings(), &point);
-        let went = tried.went(&point, hopeless);
+        let went = tried.went(session.settings(), &point, hopeless);
         search.points.push(tried);
         if session.is_cut() && went != Went::Passed {
             // Cut short, it says nothing about the rate; what was measured until then is reported all the same.
@@ -171,6 +173,7 @@ impl Tried {
             sent_per_s: point.sent_per_s,
             last_p99_us: point.latency[2].p99,
             skipped_share: point.skipped_share(),
+            stood_us_max: point.stood_us_max,
             reasons: verdict::of_point(point, settings),
         }
     }
@@ -178,15 +181,15 @@ impl Tried {
     /// A try of which nothing was measured.
     fn nothing(settings: &Settings, reasons: Vec<String>) -> Self {
         let (rate_per_s, users) = (settings.rate_per_s, settings.traits.users);
-        Self { rate_per_s, users, sent_per_s: 0.0, last_p99_us: 0, skipped_share: 0.0, reasons }
+        Self { rate_per_s, users, sent_per_s: 0.0, last_p99_us: 0, skipped_share: 0.0, stood_us_max: 0, reasons }
     }
 
     /// What it says of its load, when nobody could tell from a point later than `hopeless` whether it will do.
-    fn went(&self, point: &PointResult, hopeless: Duration) -> Went {
+    fn went(&self, settings: &Settings, point: &PointResult, hopeless: Duration) -> Went {
         let is_late = point.cut || u128::from(point.lag.max) > hopeless.as_micros();
         match self.reasons.is_empty() {
             true => Went::Passed,
-            false if verdict::is_disturbed(point) => Went::Disturbed,
+            false if verdict::is_disturbed(point, settings) => Went::Disturbed,
             false if is_late && point.busy_share() > BUSY_ENOUGH => Went::FailedPlainly,
             false => Went::Failed,
         }

@@ -73,7 +73,7 @@ fn search_by(
             None => Tried::nothing(&tried, reasons),
         };
         let went = match &findings.point {
-            Some(point) => short.went(point, hopeless(&tried, measure)),
+            Some(point) => short.went(&tried, point, hopeless(&tried, measure)),
             None => Went::Failed,
         };
         search.points.push(short);

@@ -15,13 +15,14 @@ use thiserror::Error;
 
 pub use answers::{Answer, Checked, SignIn};
 
-use crate::live::{Glimpse, Window};
+use crate::live::{Glimpse, Recent, Window};
+use crate::pace::{Moments, STEP_US};
 use crate::point::PointOrder;
 use crate::population::Population;
 use crate::presence;
 use crate::recorder::PublicationLog;
 use crate::sample::Sample;
-use crate::schedule::Mix;
+use crate::schedule::{Habit, Mix};
 use crate::trace::reels::Reels;
 use crate::trouble::TroublePlan;
 use fanfare::Clock;
@@ -29,8 +30,8 @@ use fanfare::Clock;
 /// Publications under way for each shard, before a publisher has to wait.
 pub const LOG_RING: usize = 1 << 16;
 
-/// How often the main thread looks up while it waits.
-const LOOK_UP: Duration = Duration::from_millis(200);
+/// How often the main thread looks up while it waits: as often as a paced point shows something new.
+const LOOK_UP: Duration = Duration::from_micros(STEP_US);
 
 /// How long nothing at all may happen in a phase, and how many subscriptions more time is given for each second: the
 /// engine counts what is still owed in one look at all of them.
@@ -96,20 +97,10 @@ fn waiting(missing: &[usize]) -> String {
 pub struct Common {
     /// The run's clock.
     pub clock: Clock,
-    /// Who there is.
-    pub population: Population,
-    /// Shards, and so generators.
-    pub shards: usize,
-    /// Contacts in one subscribe call.
-    pub batch: usize,
-    /// What users do.
-    pub mix: Mix,
-    /// Whether presence is composed of what endpoints publish, and policies say who sees what.
-    pub composed: bool,
-    /// Whose watchers are followed.
-    pub sample: Sample,
-    /// Who behaves badly, if anybody does.
-    pub troubles: Option<TroublePlan>,
+    /// What they have to do.
+    pub plan: CrewPlan,
+    /// What each kind of users does.
+    pub habits: Vec<Habit>,
     /// Publications under way.
     pub log: Arc<PublicationLog>,
     /// The version that each user published last; written by the user's generator alone.
@@ -120,10 +111,9 @@ pub struct Common {
     /// The same for those who are told of wide ones only (see [`crate::presence::is_wide`]); none where presence is not
     /// composed.
     pub outside: Box<[AtomicU32]>,
-    /// What is replayed and recorded.
-    pub reels: Reels,
+    /// When the point under way is measured, where that depends on what is seen.
+    pub moments: Moments,
     silence_max: Duration,
-    cut: Arc<AtomicBool>,
     lines: Box<[Line]>,
 }
 
@@ -137,7 +127,7 @@ struct Line {
     window: Window,
 }
 
-/// What a [`Common`] is made from.
+/// What generators have to do, and for whom.
 #[derive(Debug)]
 pub struct CrewPlan {
     /// Who there is.
@@ -146,9 +136,9 @@ pub struct CrewPlan {
     pub shards: usize,
     /// Contacts in one subscribe call.
     pub batch: usize,
-    /// What users do.
-    pub mix: Mix,
-    /// Whether presence is composed.
+    /// What the users of each kind do.
+    pub mixes: Vec<Mix>,
+    /// Whether presence is composed of what endpoints publish, and policies say who sees what.
     pub composed: bool,
     /// Whose watchers are followed.
     pub sample: Sample,
@@ -177,17 +167,11 @@ impl Common {
             versions: zeros(users),
             inside: zeros(users),
             outside: zeros(if plan.composed { users } else { 0 }),
-            sample: plan.sample,
-            population: plan.population,
-            shards: plan.shards,
-            batch: plan.batch,
-            mix: plan.mix,
-            composed: plan.composed,
-            troubles: plan.troubles,
-            reels: plan.reels,
+            habits: Habit::of(&plan.population, &plan.mixes),
+            moments: Moments::default(),
             silence_max: SILENCE_MAX + Duration::from_secs(plan.subscriptions / LOOKED_AT_PER_S),
-            cut: plan.cut,
             lines: (0..plan.shards).map(|_| Line::default()).collect(),
+            plan,
         }
     }
 
@@ -210,10 +194,15 @@ impl Common {
         self.lines.iter().map(|line| line.window.look()).fold(Glimpse::default(), Glimpse::and)
     }
 
+    /// What each generator shows of the latest step.
+    pub fn recent(&self) -> impl Iterator<Item = Recent> {
+        self.lines.iter().map(|line| line.window.recent())
+    }
+
     /// Whether the run is to end early.
     #[must_use]
     pub fn is_cut(&self) -> bool {
-        self.cut.load(Ordering::Relaxed)
+        self.plan.cut.load(Ordering::Relaxed)
     }
 }
 
@@ -271,7 +260,7 @@ impl Crew {
         let common = Arc::new(Common::new(plan));
         let (sender, answers) = channel();
         let seat = |shard| Seat { common: Arc::clone(&common), shard, taken: 0, answers: sender.clone() };
-        let seats = (0..common.shards).map(seat).collect();
+        let seats = (0..common.plan.shards).map(seat).collect();
         (Self { common, answers }, seats)
     }
 
@@ -296,7 +285,7 @@ impl Crew {
             *line.order.lock().unwrap_or_else(PoisonError::into_inner) = Some(order(shard));
             line.number.fetch_add(1, Ordering::Release);
         }
-        let mut answers: Vec<Option<Answer>> = (0..self.common.shards).map(|_| None).collect();
+        let mut answers: Vec<Option<Answer>> = (0..self.common.plan.shards).map(|_| None).collect();
         let (mut last, mut silent) = (0, Duration::ZERO);
         while answers.iter().any(Option::is_none) {
             match self.answers.recv_timeout(LOOK_UP) {

@@ -4,15 +4,6 @@ use std::time::Duration;
 
 use crate::schedule::{Drawing, Shape, UNKNOWN_END_US};
 
-/// The time before a measurement, in which caches and rings come to what they are like under this rate.
-pub const WARM_UP_MAX: Duration = Duration::from_millis(500);
-
-/// The warm-up before so long a measurement.
-#[must_use]
-pub fn warm_up(measure: Duration) -> Duration {
-    (measure / 2).min(WARM_UP_MAX)
-}
-
 /// A point of a run, before it is drawn.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {

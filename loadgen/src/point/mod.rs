@@ -17,8 +17,10 @@ pub use crate::series::Marks;
 use crate::crew::Common;
 use crate::host::ThreadTimes;
 use crate::live::{EVERY_US, Glimpse};
+use crate::pace::STEP_US;
 use crate::publisher::{Issued, Outgoing, Publisher, Sent};
 use crate::recorder::{Latencies, Recorder, Tally, Times};
+use crate::rig::Gaps;
 use crate::schedule::Drawing;
 use crate::series::{Counts, Turns};
 use crate::traffic::{Answers, Told, Traffic};
@@ -34,6 +36,8 @@ pub struct PointOrder {
     pub drawing: Drawing,
     /// A lag at which the point is hopeless and ends early.
     pub give_up_lag_us: Option<u64>,
+    /// Whether the main thread may yet have it measured sooner.
+    pub is_paced: bool,
 }
 
 /// How a point went for one generator.
@@ -47,10 +51,8 @@ pub struct PointAnswer {
     pub counts: Counts,
     /// How late publications were sent.
     pub lag: Times,
-    /// Elapsed between two polls when nothing had happened.
-    pub shard_gap: Times,
-    /// Elapsed between two polls in any case.
-    pub generator_gap: Times,
+    /// What the machine did to the shard.
+    pub gaps: Gaps,
     /// What went in and out in the measured time. What homes answered is the target's to add.
     pub traffic: Traffic,
     /// Notes from the measurement's begin to its end, and the time that was.
@@ -94,6 +96,7 @@ pub struct Point {
     generator_ns: u64,
     turns: Turns,
     shown_us: u64,
+    stepped_us: u64,
     marks_before: Option<Marks>,
 }
 
@@ -117,6 +120,7 @@ impl Point {
         publisher.begin(&order.drawing);
         let intervals = order.drawing.intervals();
         recorder.begin_latencies(order.drawing.measure_from_us, intervals);
+        recorder.begin_recent(order.is_paced);
         Self {
             order,
             common: Arc::clone(common),
@@ -130,6 +134,7 @@ impl Point {
             generator_ns: 0,
             turns: Turns::over(intervals),
             shown_us: 0,
+            stepped_us: 0,
             marks_before: None,
         }
     }
@@ -188,8 +193,11 @@ impl Point {
         Going::Over
     }
 
-    /// Shows how it goes, a few times a second.
-    pub fn show(&mut self, publisher: &Publisher, recorder: &Recorder, marks: Marks, now_us: u64) {
+    /// Shows how it goes, a few times a second, and hears when it is to be measured.
+    pub fn report(&mut self, publisher: &mut Publisher, recorder: &mut Recorder, marks: Marks, now_us: u64) {
+        if self.order.is_paced {
+            self.keep_pace(publisher, recorder, now_us);
+        }
         if now_us >= self.shown_us + EVERY_US {
             self.shown_us = now_us;
             let begin_ns = self.common.clock.nanos();
@@ -205,15 +213,36 @@ impl Point {
         }
     }
 
+    fn keep_pace(&mut self, publisher: &mut Publisher, recorder: &mut Recorder, now_us: u64) {
+        if now_us >= self.stepped_us + STEP_US {
+            self.stepped_us = now_us;
+            if let Some(median_us) = recorder.take_recent_us() {
+                self.common.window(self.shard).show_recent(median_us);
+            }
+        }
+        let drawing = self.common.moments.of(&self.order.drawing);
+        if drawing == self.order.drawing {
+            return;
+        }
+        if drawing.measure_from_us != self.order.drawing.measure_from_us {
+            self.turns = Turns::over(drawing.intervals());
+            recorder.begin_latencies(drawing.measure_from_us, drawing.intervals());
+        }
+        publisher.keep_to(&drawing);
+        self.order.drawing = drawing;
+    }
+
     fn unfinished(&self, publisher: &Publisher) -> u64 {
         publisher.issued().opened.saturating_sub(self.common.log.ended(self.shard))
     }
 
     fn cut_if_needed(&mut self, publisher: &mut Publisher, now_us: u64) {
         // A trace that was changed on the way brings nothing more on any shard, and the time until its end would tell nothing.
-        let broken = self.common.reels.is_broken();
+        let broken = self.common.plan.reels.is_broken();
         let due_us = publisher.next_due_us();
-        if self.cut_at_us.is_some() || due_us.is_none() && !broken {
+        // Where nothing more is due before a planned end, that end may be far away still.
+        let is_over = due_us.is_none() && (now_us >= self.order.drawing.end_us || publisher.over_at_us().is_some());
+        if self.cut_at_us.is_some() || is_over && !broken {
             return;
         }
         let lag_us = due_us.map_or(0, |due_us| now_us.saturating_sub(due_us));
@@ -248,8 +277,7 @@ impl Point {
             latencies: recorder.take_latencies(),
             counts,
             lag: publisher.lag().clone(),
-            shard_gap: Times::default(),
-            generator_gap: Times::default(),
+            gaps: Gaps::default(),
             traffic: Traffic {
                 published: publisher.issued().published,
                 answers: Answers::default(),

@@ -4,6 +4,7 @@
 
 use super::PointAnswer;
 use crate::host::{Surroundings, ThreadTimes};
+use crate::pace::Paced;
 use crate::publisher::Issued;
 use crate::recorder::{Faults, Latencies, Quantiles, Times};
 use crate::schedule::Drawing;
@@ -37,6 +38,8 @@ pub struct PointResult {
     pub shard_gap: Quantiles,
     /// Elapsed between two polls in any case.
     pub generator_gap: Quantiles,
+    /// The longest time for which a shard's core cannot have been the shard's.
+    pub stood_us_max: u64,
     /// Notes delivered, until everybody was told.
     pub delivered: u64,
     /// Turns skipped in that time.
@@ -67,6 +70,8 @@ pub struct PointResult {
     pub troubled: TroubleCounts,
     /// Whether the schedule was cut short.
     pub cut: bool,
+    /// How warm-up and mean stood, where it was measured by them.
+    pub paced: Option<Paced>,
 }
 
 /// The distributions of a point, all shards together.
@@ -100,11 +105,10 @@ impl PointResult {
             traffic.add(&part.traffic);
             issued.add(&part.issued);
         }
-        if let Some(cut_us) = parts.iter().map(|part| part.cut_at_us).max().flatten()
-            && parts.iter().all(|part| part.cut_at_us.is_some())
-        {
-            distributions.cut(cut_us);
-        }
+        // What ended sooner than was planned has fewer intervals.
+        let cut_us = parts.iter().map(|part| part.cut_at_us).max().flatten();
+        let cut_us = cut_us.filter(|_| parts.iter().all(|part| part.cut_at_us.is_some()));
+        distributions.cut(cut_us.map_or(drawing.end_us, |cut_us| cut_us.min(drawing.end_us)));
         let over_us = parts.iter().filter_map(|part| part.over_at_us).max().unwrap_or(drawing.end_us);
         let end_us = parts.iter().filter_map(|part| part.cut_at_us).fold(over_us, u64::min);
         let sending_us = issued.last_sent_us.max(end_us).saturating_sub(drawing.measure_from_us).max(1);
@@ -122,6 +126,7 @@ impl PointResult {
             shard_gap: distributions.shard_gap.quantiles(),
             generator_gap: distributions.generator_gap.quantiles(),
             distributions: Box::new(distributions),
+            stood_us_max: parts.iter().map(|part| part.gaps.stood_us_max).max().unwrap_or(0),
             delivered: sum(|part| part.delivered),
             skipped: sum(|part| part.skipped),
             notes: sum(|part| part.tally.notes),
@@ -140,6 +145,7 @@ impl PointResult {
             told_s: parts.iter().map(|part| part.window_us).max().unwrap_or(0) as f64 / 1e6,
             faults,
             cut: parts.iter().any(|part| part.cut_at_us.is_some()),
+            paced: None,
         }
     }
 
@@ -174,8 +180,8 @@ impl Distributions {
     fn add(&mut self, part: &PointAnswer) {
         self.latencies.merge(&part.latencies);
         self.lag.merge(&part.lag);
-        self.shard_gap.merge(&part.shard_gap);
-        self.generator_gap.merge(&part.generator_gap);
+        self.shard_gap.merge(&part.gaps.shard);
+        self.generator_gap.merge(&part.gaps.generator);
         self.counts.add(&part.counts);
     }
 

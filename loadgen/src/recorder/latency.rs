@@ -74,7 +74,8 @@ impl Latencies {
 /// A distribution of one interval, in microseconds to two digits: 10 KB, for there are hundreds of them.
 pub type Brief = Histogram<u32>;
 
-fn brief() -> Brief {
+/// Nothing yet.
+pub(super) fn brief() -> Brief {
     Histogram::new_with_bounds(1, HIGHEST_US, 2).expect("the bounds are constant and valid")
 }
 

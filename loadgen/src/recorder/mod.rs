@@ -64,6 +64,8 @@ pub struct Recorder {
     inside: Vec<u32>,
     outside: Vec<u32>,
     latencies: Latencies,
+    /// The last watchers since the last look, if anybody looks, measured or not.
+    recent: Option<Brief>,
     /// What was due before this is another point's.
     counts_from_us: u64,
     tally: Tally,
@@ -106,6 +108,7 @@ impl Recorder {
             seen: Seen::new(sample.is_all(), followed),
             inside: vec![0; users as usize],
             latencies: Latencies::default(),
+            recent: None,
             counts_from_us: 0,
             tally: Tally::default(),
             steps: Vec::new(),
@@ -171,6 +174,19 @@ impl Recorder {
     #[must_use]
     pub fn last_p99_us(&self) -> u64 {
         self.latencies.from_plan.last.p99()
+    }
+
+    /// From now on somebody looks at what is recent, or nobody does.
+    pub fn begin_recent(&mut self, is_wanted: bool) {
+        self.recent = is_wanted.then(latency::brief);
+    }
+
+    /// The median of the last watchers since the last call, from plan; nothing if there were none. Some 2 us.
+    pub fn take_recent_us(&mut self) -> Option<u64> {
+        let recent = self.recent.as_mut().filter(|recent| !recent.is_empty())?;
+        let median = recent.value_at_quantile(0.5);
+        recent.reset();
+        Some(median)
     }
 
     /// The latencies since the last call, or since they were begun.
@@ -342,8 +358,15 @@ impl Recorder {
         let (inside, outside) = (&self.inside, &self.outside);
         let watchers = |user: u32, wide: bool| inside[user as usize] + if wide { outside[user as usize] } else { 0 };
         match self.log.receipt(index, self.here, now_us, watchers, &mut self.steps) {
-            Ok(Some(told)) if told.measured && told.plan_us >= self.counts_from_us => self.latencies.record(&told),
-            Ok(_) => {}
+            Ok(Some(told)) => {
+                if let Some(recent) = &mut self.recent {
+                    recent.saturating_record(told.last_us.max(1));
+                }
+                if told.measured && told.plan_us >= self.counts_from_us {
+                    self.latencies.record(&told);
+                }
+            }
+            Ok(None) => {}
             Err(Stray) => self.tally.faults.stray += 1,
         }
     }

@@ -35,6 +35,7 @@ use crate::point::PointResult;
 use crate::population::Totals;
 use crate::recorder::calibrate::RecorderCost;
 use crate::sample::Sample;
+use crate::schedule::Mix;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
 use crate::slo::Slo;
@@ -119,6 +120,11 @@ impl Report {
         let steadiness = point.and_then(|point| steady::Steady::of(&point.distributions, settings));
         let mut warnings = verdict::warnings(&findings, settings);
         warnings.extend(steadiness.and_then(|steady| steady.warning()));
+        let paced = point.and_then(|point| point.paced.as_ref());
+        let warm_up = paced.and_then(steady::warm_up_of);
+        warnings.extend(warm_up.as_ref().and_then(steady::warm_up_warning));
+        let mean_known = paced.and_then(steady::Known::of);
+        warnings.extend(mean_known.as_ref().and_then(steady::Known::warning));
         let checked = &findings.checked;
         Self {
             schema: saved::SCHEMA,
@@ -154,7 +160,7 @@ impl Report {
                 rate_per_s: point.map_or(0.0, |point| round(point.notified_per_s, 1)),
             },
             traffic: {
-                let names = &settings.model.categories.value;
+                let names = &settings.blend.first().categories.value;
                 // The keys are there when nothing was measured, too.
                 point.map_or_else(
                     || Traffic::default().by_kind(names, 0.0, 0.0),
@@ -213,6 +219,8 @@ impl Report {
             measured_at: point.map(|point| crate::quantities::moment(point.distributions.began)),
             measured_s: point.map(|point| round(point.measured_s, 6)),
             steadiness,
+            warm_up,
+            mean_known,
             curves: point.map(|point| Curves::of(&point.distributions)),
             series: point.and_then(|point| Series::of(&point.distributions)),
             phases: findings.phases,
@@ -228,8 +236,14 @@ impl Report {
 }
 
 fn config(settings: &Settings, findings: &Findings) -> Config {
-    let users = settings.traits.users;
+    let traits = &settings.traits;
+    let users = traits.users;
     let totals = &findings.totals;
+    // In the mean over all publications, whosever they are.
+    let publications = |of: &dyn Fn(&Mix) -> f64| -> f64 {
+        settings.mixes.iter().zip(&traits.kinds).map(|(mix, kind)| kind.share * mix.frequency * of(mix)).sum()
+    };
+    let beside = |of: fn(&Mix) -> f64| publications(&of) / publications(&|_| 1.0);
     Config {
         purpose: match settings.purpose {
             Purpose::Run => "run",
@@ -239,7 +253,7 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         target: settings.target.as_str().to_owned(),
         runtime: findings.runtime.clone(),
         runtime_why: findings.runtime_why.clone(),
-        model: settings.model.name.clone(),
+        model: settings.blend.name(),
         users,
         watchers: findings.sign_in.watchers,
         subscriptions: findings.sign_in.subscriptions,
@@ -256,18 +270,18 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         skip_max: settings.skip_max,
         document_bytes: totals.document_bytes / u64::from(users),
         contacts_mean: round(totals.subscriptions as f64 / totals.watchers.max(1) as f64, 2),
-        internal_share: settings.traits.internal_share,
+        internal_share: round(traits.mean(|kind| kind.internal_share), 6),
         endpoints_per_user: round(totals.watchers as f64 / f64::from(users), 3),
-        categories: settings.model.categories.value.len(),
+        categories: settings.blend.first().categories.value.len(),
         presence: match settings.presence {
             Presence::Plain => "plain",
             Presence::Lync => "lync",
         }
         .to_owned(),
-        watchers_internal_share: settings.traits.watchers[0],
-        watchers_federated_share: settings.traits.watchers[1],
-        second_endpoint_share: settings.mix.idle,
-        policy_edits_per_publication: settings.mix.policies,
+        watchers_internal_share: round(traits.mean(|kind| kind.watchers[0]), 6),
+        watchers_federated_share: round(traits.mean(|kind| kind.watchers[1]), 6),
+        second_endpoint_share: round(beside(|mix| mix.idle), 6),
+        policy_edits_per_publication: round(beside(|mix| mix.policies), 6),
         asked: settings.asked.0.clone(),
     }
 }
@@ -344,6 +358,7 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
                 sent_per_s: round(tried.sent_per_s, 1),
                 last_p99_us: tried.last_p99_us,
                 skipped_share: round(tried.skipped_share, 6),
+                stood_us_max: tried.stood_us_max,
                 passed: tried.reasons.is_empty(),
                 reasons: tried.reasons.clone(),
             })

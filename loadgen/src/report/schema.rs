@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Phase;
-use super::steady::Steady;
+use super::steady::{Known, Steady};
 use crate::host::{Host, ProcessUse};
 use crate::recorder::{Faults, Quantiles};
 use crate::traffic::Kind;
@@ -61,6 +61,12 @@ pub struct Report {
     /// Whether it was steady; nothing where the load was to change on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steadiness: Option<Steady>,
+    /// How the warm-up ended, where it was to last until it was steady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<Steady>,
+    /// How well the mean is known, where it was measured until it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_known: Option<Known>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub curves: Option<Curves>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -331,6 +337,9 @@ pub struct CapacityPoint {
     pub sent_per_s: f64,
     pub last_p99_us: u64,
     pub skipped_share: f64,
+    /// The longest time for which a shard's core cannot have been the shard's.
+    #[serde(default)]
+    pub stood_us_max: u64,
     pub passed: bool,
     pub reasons: Vec<String>,
 }

@@ -214,6 +214,12 @@ fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
     if let Some(steady) = &report.steadiness {
         writeln!(page, "  {}", steady.says())?;
     }
+    if let Some(warm_up) = &report.warm_up {
+        writeln!(page, "  warm-up {}", warm_up.says())?;
+    }
+    if let Some(known) = &report.mean_known {
+        writeln!(page, "  mean {}", known.says())?;
+    }
     if let Some(bad) = &report.troubled {
         writeln!(
             page,

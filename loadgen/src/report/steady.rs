@@ -8,17 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::screen::micros;
+use crate::pace::{CONFIDENCE, Paced, STEADY_MAX, WARM_SHARE};
 use crate::point::Distributions;
 use crate::schedule::Course;
 use crate::settings::Settings;
 use crate::statistics::steadiness::{self, State, WINDOW_MIN, Window};
-
-/// The mean may lie so far from where it was found, and latency may have changed by so much: about twice what two runs of the
-/// same thing differ by.
-const SHARE_MAX: f64 = 0.1;
-
-/// How sure the limits are.
-const CONFIDENCE: f64 = 0.95;
 
 /// What was found of a measured time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,13 +60,18 @@ impl Steady {
     }
 
     fn of_medians(medians: &[f64]) -> Self {
-        let settings = steadiness::Settings { share_max: SHARE_MAX, confidence: CONFIDENCE, window: Window::All };
+        let settings = steadiness::Settings { share_max: WARM_SHARE, confidence: CONFIDENCE, window: Window::All };
         let mut series = steadiness::Steadiness::new(settings);
         medians.iter().for_each(|&median| series.push(median));
-        let intervals = medians.len();
+        Self::in_state(series.end(), medians.len())
+    }
+
+    /// Of a series of so many intervals that stands so.
+    #[must_use]
+    pub fn in_state(state: State, intervals: usize) -> Self {
         let nothing =
             Self { found: Steadiness::TooShort, intervals, change_share: None, mean_us: None, limits_share: None };
-        let (found, limits) = match series.end() {
+        let (found, limits) = match state {
             State::Gathering => return nothing,
             State::Trend { change_share, .. } => {
                 let change_share = Some(super::round(change_share, 4));
@@ -120,9 +119,63 @@ impl Steady {
     }
 }
 
+/// What was asked of the mean of the last watcher's medians, and what it came to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Known {
+    /// How far it might be from the truth on either side, as a share of it.
+    pub asked_share: f64,
+    /// Whether it was known so well before the time was up.
+    pub reached: bool,
+    /// How it stood then.
+    #[serde(flatten)]
+    pub stood: Steady,
+}
+
+impl Known {
+    /// Of a point that was measured until it was known; nothing if that was not asked for.
+    #[must_use]
+    pub fn of(paced: &Paced) -> Option<Self> {
+        let (asked_share, state, intervals) = paced.until?;
+        let reached = matches!(state, State::Steady(_));
+        Some(Self { asked_share, reached, stood: Steady::in_state(state, intervals) })
+    }
+
+    /// In words, for the screen.
+    #[must_use]
+    pub fn says(&self) -> String {
+        let asked = 100.0 * self.asked_share;
+        match (self.reached, self.stood.limits_share) {
+            (true, Some(share)) => format!("known to {:.1} %, and {asked:.1} % was asked for", 100.0 * share),
+            (_, Some(share)) => format!("known to {:.1} % only, and {asked:.1} % was asked for", 100.0 * share),
+            (_, None) => format!("not known to {asked:.1} %: {}", self.stood.says()),
+        }
+    }
+
+    /// What has to be known before a figure is quoted, if it was not reached.
+    #[must_use]
+    pub fn warning(&self) -> Option<String> {
+        let says = || format!("the last watcher's mean is {}; say a longer --duration", self.says());
+        (!self.reached).then(says)
+    }
+}
+
+/// How a warm-up that was to be steady ended; nothing if it was for a time.
+#[must_use]
+pub fn warm_up_of(paced: &Paced) -> Option<Steady> {
+    paced.warm_up.map(|(state, intervals)| Steady::in_state(state, intervals))
+}
+
+/// What has to be known before a figure is quoted, if the warm-up was given up.
+#[must_use]
+pub fn warm_up_warning(warm_up: &Steady) -> Option<String> {
+    let says = || format!("the warm-up was given up after {} s: {}", STEADY_MAX.as_secs(), warm_up.says());
+    (warm_up.found != Steadiness::Steady).then(says)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::statistics::mean::MeanLimits;
 
     #[test]
     fn what_is_level_is_steady_and_what_rises_or_jumps_is_not() {
@@ -137,11 +190,27 @@ mod tests {
         assert!(rises.warning().unwrap().contains("median rose by"));
         assert!(of(100, |at| 5_000.0 - 30.0 * at).says().contains("fell by"));
         let jumps = of(100, |at| if at % 10.0 < 1.0 { 90_000.0 } else { 500.0 });
-        assert!(jumps.found == Steadiness::Wide && jumps.limits_share.unwrap() > SHARE_MAX, "{jumps:?}");
+        assert!(jumps.found == Steadiness::Wide && jumps.limits_share.unwrap() > WARM_SHARE, "{jumps:?}");
         assert!(jumps.warning().unwrap().contains("too uneven"));
         assert_eq!(of(32, |_| 500.0).found, Steadiness::Steady, "one look at all of it is enough");
         let short = of(31, |at| 500.0 + 100.0 * at);
         assert_eq!((short.found, short.warning()), (Steadiness::TooShort, None));
         assert!(short.says().contains("31 intervals"));
+    }
+
+    #[test]
+    fn what_was_asked_of_the_mean_and_was_not_reached_is_a_warning() {
+        let limits = |half_width| MeanLimits { mean: 100.0, half_width, batches: 32, correlation: 0.0 };
+        let known = |state| Known::of(&Paced { warm_up: None, until: Some((0.05, state, 90)) }).unwrap();
+        let reached = known(State::Steady(limits(4.0)));
+        assert_eq!((reached.reached, reached.warning()), (true, None));
+        assert_eq!(reached.says(), "known to 4.0 %, and 5.0 % was asked for");
+        let wide = known(State::Wide(limits(7.0)));
+        assert!(!wide.reached && wide.warning().unwrap().contains("known to 7.0 % only"), "{wide:?}");
+        assert!(known(State::Gathering).warning().unwrap().contains("not known to 5.0 %: too short"));
+        let warm_up = |state| warm_up_of(&Paced { warm_up: Some((state, 600)), until: None }).unwrap();
+        assert_eq!(warm_up_warning(&warm_up(State::Steady(limits(4.0)))), None);
+        let given_up = warm_up_warning(&warm_up(State::Trend { change_share: 0.4, p: 0.001 })).unwrap();
+        assert!(given_up.contains("given up after 60 s") && given_up.contains("rose by 40 %"), "{given_up}");
     }
 }

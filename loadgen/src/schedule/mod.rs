@@ -6,6 +6,8 @@
 
 mod shape;
 
+use std::ops::Range;
+
 use fanfare::Category;
 use rand_distr::{Distribution, Exp1};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -13,7 +15,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 pub use shape::{Course, ScheduleWords, Shape, ShapeError, Spacing};
 
-use crate::population::{below, unit};
+use crate::population::{Population, below, unit};
 use crate::presence;
 use crate::series::Intervals;
 use shape::Curve;
@@ -53,15 +55,39 @@ impl What {
     }
 }
 
-/// What users do, in shares of the publications that are shown.
+/// What users of one kind do, in shares of the publications that are shown.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Mix {
+    /// Publications of a user that are shown, beside those of a user of another kind: only the ratio counts.
+    pub frequency: f64,
     /// Of each category; they add up to 1.
     pub categories: Vec<f64>,
     /// Publications of endpoints that are not shown, beside those.
     pub idle: f64,
     /// Changes of policies, beside those.
     pub policies: f64,
+}
+
+/// What the users of these numbers do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Habit {
+    /// Who.
+    pub users: Range<u32>,
+    /// What they do.
+    pub mix: Mix,
+}
+
+impl Habit {
+    /// What each kind of a population does.
+    #[must_use]
+    pub fn of(population: &Population, mixes: &[Mix]) -> Vec<Self> {
+        population.ranges().into_iter().zip(mixes).map(|(users, mix)| Self { users, mix: mix.clone() }).collect()
+    }
+
+    /// Publications of so many of them that are shown, beside those of other kinds.
+    fn publications(&self, users: &Range<u32>) -> f64 {
+        f64::from(users.end - users.start) * self.mix.frequency
+    }
 }
 
 /// The users of one shard: every `shards`-th, from `shard` on.
@@ -80,6 +106,13 @@ impl Residents {
     #[must_use]
     pub fn count(&self) -> u32 {
         (self.users + self.shards as u32 - 1 - self.shard as u32) / self.shards as u32
+    }
+
+    /// The numbers, among them, of those who are in a range of all users.
+    #[must_use]
+    pub fn numbers(&self, users: &Range<u32>) -> Range<u32> {
+        let before = |user: u32| user.saturating_sub(self.shard as u32).div_ceil(self.shards as u32);
+        before(users.start)..before(users.end)
     }
 
     /// The user with this number among them.
@@ -135,35 +168,56 @@ pub struct Schedule {
     spacing: Spacing,
     /// The user with more to say than others, and the share of this shard's publications that is his.
     hot: Option<(u32, f64)>,
-    /// What there is to do, and where each ends on a line from 0.
-    kinds: Vec<(f64, What)>,
+    /// What there is to do, by whom, and where each ends on a line from 0.
+    deeds: Vec<Deed>,
+}
+
+/// One thing that residents of one kind do, who have neighbouring numbers.
+#[derive(Clone, Copy, Debug)]
+struct Deed {
+    end: f64,
+    what: What,
+    first: u32,
+    count: u32,
 }
 
 impl Schedule {
-    /// A schedule for these users; what is not shown comes on top of the rate.
+    /// A schedule for these users, with these habits; what is not shown comes on top of the rate.
     #[must_use]
-    pub fn new(residents: Residents, drawing: &Drawing, mix: &Mix) -> Self {
-        let published = mix.categories.iter().zip(0..).map(|(&share, category)| (share, What::Publish(category)));
-        let beside = [(mix.idle, What::PublishIdle), (mix.policies, What::EditPolicy)];
-        let mut end = 0.0;
-        let kinds = published.chain(beside.into_iter().filter(|(share, _)| *share > 0.0)).map(|(share, what)| {
-            end += share;
-            (end, what)
-        });
-        let kinds = kinds.collect();
+    pub fn new(residents: Residents, drawing: &Drawing, habits: &[Habit]) -> Self {
+        let whole: f64 = habits.iter().map(|habit| habit.publications(&habit.users)).sum();
+        // What is shown here, and everything that is done here, in the same measure.
+        let (mut here, mut end) = (0.0, 0.0);
+        let mut deeds = Vec::new();
+        for habit in habits {
+            let (mix, numbers) = (&habit.mix, residents.numbers(&habit.users));
+            let publications = habit.publications(&numbers);
+            here += publications;
+            let published = mix.categories.iter().zip(0..).map(|(&share, category)| (share, What::Publish(category)));
+            let beside = [(mix.idle, What::PublishIdle), (mix.policies, What::EditPolicy)];
+            for (share, what) in published.chain(beside).filter(|(share, _)| share * publications > 0.0) {
+                end += share * publications;
+                deeds.push(Deed { end, what, first: numbers.start, count: numbers.end - numbers.start });
+            }
+        }
+        if deeds.is_empty() {
+            // It never becomes due.
+            deeds.push(Deed { end: 1.0, what: What::Publish(0), first: 0, count: 1 });
+        }
         let Drawing { shape, from_us, measure_from_us, end_us, .. } = *drawing;
         let hot_share = shape.hot_share.unwrap_or(0.0);
         let is_home = drawing.hot_user as usize % residents.shards == residents.shard;
         let mine = if is_home { hot_share } else { 0.0 };
-        let all = (1.0 - hot_share) / residents.shards as f64 + mine;
+        let all = if here > 0.0 { (1.0 - hot_share) * here / whole + mine } else { 0.0 };
+        let beside = if here > 0.0 { end / here } else { 1.0 };
         Self {
-            kinds,
+            deeds,
             stream: Xoshiro256PlusPlus::seed_from_u64(drawing.seed ^ (residents.shard as u64 + 1) << 48),
             residents,
             from_us,
             curve: Curve::new(shape.course, 0, measure_from_us - from_us, end_us - from_us),
             // Where everything is the hot user's, the others' shards have nothing to do.
-            gap_us: 1e6 / (drawing.rate_per_s * all * (1.0 + mix.idle + mix.policies)),
+            gap_us: 1e6 / (drawing.rate_per_s * all * beside),
             spacing: shape.spacing,
             hot: (mine > 0.0).then_some((drawing.hot_user, mine / all)),
         }
@@ -176,8 +230,8 @@ impl Schedule {
             Spacing::Constant => 1.0,
         };
         let plan_us = self.from_us.saturating_add(self.curve.after(gap * self.gap_us) as u64);
-        let number = below(self.residents.count(), self.stream.next_u64());
-        let (user, what) = (self.residents.user(number), self.what());
+        let Deed { what, first, count, .. } = self.deed();
+        let user = self.residents.user(first + below(count, self.stream.next_u64()));
         match self.hot {
             Some((hot_user, share)) if matches!(what, What::Publish(_)) && unit(self.stream.next_u64()) < share => {
                 Arrival { plan_us, user: hot_user, what }
@@ -186,13 +240,13 @@ impl Schedule {
         }
     }
 
-    fn what(&mut self) -> What {
-        let Some(&(whole, last)) = self.kinds.last() else { return What::Publish(0) };
-        if self.kinds.len() == 1 {
+    fn deed(&mut self) -> Deed {
+        let last = self.deeds[self.deeds.len() - 1];
+        if self.deeds.len() == 1 {
             return last;
         }
-        let at = unit(self.stream.next_u64()) * whole;
-        self.kinds.iter().find(|(end, _)| at < *end).map_or(last, |(_, what)| *what)
+        let at = unit(self.stream.next_u64()) * last.end;
+        *self.deeds.iter().find(|deed| at < deed.end).unwrap_or(&last)
     }
 }
 
@@ -215,8 +269,56 @@ mod tests {
         }
     }
 
-    fn only(categories: &[f64]) -> Mix {
-        Mix { categories: categories.to_vec(), ..Mix::default() }
+    /// Everybody's habit.
+    fn all(mix: Mix) -> [Habit; 1] {
+        [Habit { users: 0..RESIDENTS.users, mix: Mix { frequency: 1.0, ..mix } }]
+    }
+
+    fn only(categories: &[f64]) -> [Habit; 1] {
+        all(Mix { categories: categories.to_vec(), ..Mix::default() })
+    }
+
+    #[test]
+    fn each_kind_publishes_as_often_as_it_does_and_what_it_does() {
+        let mix =
+            |frequency, categories: &[f64], idle| Mix { frequency, categories: categories.into(), idle, policies: 0.0 };
+        let habits = [
+            Habit { users: 0..800, mix: mix(4.0, &[0.5, 0.5], 0.5) },
+            Habit { users: 800..1_000, mix: mix(8.0, &[1.0, 0.0], 0.0) },
+        ];
+        let (mut counts, mut all) = ([[0u32; 2]; 3], 0);
+        for shard in 0..3 {
+            let mut schedule = Schedule::new(Residents { shard, ..RESIDENTS }, &drawing(10_000.0, 0, 3), &habits);
+            let arrivals = std::iter::repeat_with(|| schedule.next_arrival()).take_while(|due| due.plan_us < 4_000_000);
+            for Arrival { user, what, .. } in arrivals {
+                assert_eq!(user as usize % 3, shard);
+                let what = match what {
+                    What::Publish(category) => usize::from(category),
+                    _ => 2,
+                };
+                counts[what][usize::from(user >= 800)] += 1;
+                all += u32::from(what < 2);
+            }
+        }
+        assert!((f64::from(all) / 120_000.0 - 1.0).abs() < 0.01, "{all}");
+        // 800 users four times an hour and 200 eight times: two thirds and one third.
+        for ([desks, telephones], expected) in counts.into_iter().zip([[40_000, 40_000], [40_000, 0], [40_000, 0]]) {
+            for (found, expected) in [desks, telephones].into_iter().zip(expected) {
+                assert!(found.abs_diff(expected) <= expected / 50, "{counts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn residents_of_a_range_are_numbered_among_all_residents() {
+        for range in [0..1_000, 0..1, 799..803, 998..1_000, 500..500] {
+            for shard in 0..3 {
+                let residents = Residents { shard, ..RESIDENTS };
+                let found: Vec<u32> = residents.numbers(&range).map(|number| residents.user(number)).collect();
+                let expected: Vec<u32> = range.clone().filter(|user| *user as usize % 3 == shard).collect();
+                assert_eq!(found, expected, "{range:?} {shard}");
+            }
+        }
     }
 
     #[test]
@@ -295,8 +397,8 @@ mod tests {
 
     #[test]
     fn kinds_come_in_their_shares_and_what_is_not_shown_comes_on_top() {
-        let mix = Mix { categories: vec![0.9, 0.0, 0.1], idle: 0.25, policies: 0.05 };
-        let mut schedule = Schedule::new(RESIDENTS, &drawing(1_000.0, 0, 9), &mix);
+        let mix = Mix { categories: vec![0.9, 0.0, 0.1], idle: 0.25, policies: 0.05, ..Mix::default() };
+        let mut schedule = Schedule::new(RESIDENTS, &drawing(1_000.0, 0, 9), &all(mix));
         let (mut counts, mut last_us) = ([0; 5], 0);
         for _ in 0..130_000 {
             let Arrival { plan_us, what, .. } = schedule.next_arrival();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fanfare_tuning::users::ModelError;
+use fanfare_tuning::users::BlendError;
 use thiserror::Error;
 
 use super::traces::UsageError;
@@ -16,9 +16,19 @@ use crate::targets::embedded::limits::{PRESENTITIES_MAX, SUBSCRIPTIONS_MAX};
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The model.
+    /// The model, or the models.
     #[error(transparent)]
-    Model(#[from] ModelError),
+    Blend(#[from] BlendError),
+    /// A kind of users of whom there would be none.
+    #[error("--mix: {} % of {users} users is nobody ({model}): raise --users or the share", 100.0 * share)]
+    Nobody {
+        /// The model.
+        model: String,
+        /// Its share.
+        share: f64,
+        /// Users of all models.
+        users: u32,
+    },
     /// More shards than CPUs.
     #[error("--shards {shards}: this process may use {cpus} CPU{}, and each shard needs one of its own", if *.cpus == 1 { "" } else { "s" })]
     Shards {

@@ -11,9 +11,10 @@ pub mod workload;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fanfare_tuning::users::{Presence, UserModel};
+use fanfare_tuning::users::{Blend, Presence};
 
 pub use error::SettingsError;
+pub(crate) use model::blend;
 use model::weighed;
 use traces::{Stage, Usage};
 use workload::{USUAL, Workload};
@@ -24,7 +25,7 @@ use crate::capacity::Vary;
 use crate::host::{Host, ProcessUse};
 use crate::memory::{Need, users_that_fit};
 use crate::outputs::Outputs;
-use crate::plan::WARM_UP_MAX;
+use crate::pace::{Pace, WARM_UP_MAX};
 use crate::population::{Traits, USERS_MAX};
 use crate::quantities;
 use crate::sample::FOLLOWED_MAX;
@@ -49,14 +50,14 @@ pub enum Purpose {
 pub struct Settings {
     /// What for.
     pub purpose: Purpose,
-    /// The user model.
-    pub model: UserModel,
+    /// The user models, and the share of each.
+    pub blend: Blend,
     /// What the population is drawn from.
     pub traits: Traits,
     /// What presence means.
     pub presence: Presence,
-    /// What users do.
-    pub mix: Mix,
+    /// What the users of each kind do.
+    pub mixes: Vec<Mix>,
     /// Shards.
     pub shards: usize,
     /// What is measured.
@@ -75,6 +76,8 @@ pub struct Settings {
     pub publications_per_hour: f64,
     /// How long the (last) point is measured.
     pub duration: Duration,
+    /// What of that, and of the time before, depends on what is seen.
+    pub pace: Pace,
     /// The latency target, if there is one.
     pub slo: Option<Slo>,
     /// The most that may be skipped.
@@ -103,17 +106,18 @@ impl Settings {
     /// # Errors
     /// Whatever makes the run impossible.
     pub fn resolve(purpose: Purpose, flags: Flags, host: Host, command: String) -> Result<Self, SettingsError> {
-        let model = UserModel::find(&flags.model)?;
+        let blend = blend(&flags)?;
         let (usual, slo) = match purpose {
             Purpose::Run => (USUAL, None),
             Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
         };
-        let Workload { traits, presence, mix, shards, shape, rate_per_s, duration } =
-            Workload::resolve(&flags, &model, host.cores, usual)?;
+        let Workload { traits, presence, mixes, shards, shape, rate_per_s, duration, pace } =
+            Workload::resolve(&flags, &blend, host.cores, usual)?;
         if shards > host.cores {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
         unheeded::check_flags(purpose, &flags)?;
+        unheeded::check_pace(purpose, &flags, &pace)?;
         let words = flags.schedule.words();
         if purpose == Purpose::Capacity && words.shape.course != Course::Steady {
             return Err(SettingsError::Schedule);
@@ -127,8 +131,8 @@ impl Settings {
             drop_share_per_min: flags.drop,
             storm: words.storm,
         };
-        let categories = model.categories.value.len();
-        let stage = Stage { purpose, traits: &traits, presence, model: &model.name, categories };
+        let (model, categories) = (blend.name(), blend.first().categories.value.len());
+        let stage = Stage { purpose, traits: &traits, presence, model: &model, categories };
         let traces = Usage::resolve(&flags, &stage)?;
         check_size(&weighed(&traits, &traces), presence, shards, &host)?;
         // A trace has its own rate and its own end.
@@ -149,8 +153,9 @@ impl Settings {
             troubles,
             vary: flags.vary,
             rate_per_s,
-            publications_per_hour: model.publications_per_hour.value,
+            publications_per_hour: blend.publications_per_hour(),
             duration,
+            pace,
             slo: flags.slo.or(slo),
             skip_max: flags.skip_max,
             host,
@@ -161,10 +166,10 @@ impl Settings {
             traces,
             outputs,
             asked: flags.asked,
-            mix,
+            mixes,
             presence,
             traits,
-            model,
+            blend,
         })
     }
 
@@ -174,9 +179,9 @@ impl Settings {
         let growth = f64::from(users) / f64::from(self.traits.users);
         Self {
             purpose: Purpose::Run,
-            model: self.model.clone(),
+            blend: self.blend.clone(),
             traits: Traits { users, ..self.traits.clone() },
-            mix: self.mix.clone(),
+            mixes: self.mixes.clone(),
             rate_per_s: self.rate_per_s * growth,
             duration,
             slo: self.slo.clone(),
@@ -333,7 +338,7 @@ mod tests {
 
     #[test]
     fn only_composed_presence_has_more_than_publications() {
-        let mix = |line| resolve(line, 8 << 30).unwrap().mix;
+        let mix = |line| resolve(line, 8 << 30).unwrap().mixes.remove(0);
         let lync = mix("loadgen run");
         assert!((lync.policies - 0.0025).abs() < 1e-9 && (lync.idle - 0.05).abs() < 1e-9, "{lync:?}");
         assert!(mix("loadgen run --endpoints 1").idle.abs() < 1e-9);
@@ -341,6 +346,22 @@ mod tests {
             let mix = mix(line);
             assert!(mix.policies.abs() + mix.idle.abs() < 1e-9, "{line}: {mix:?}");
         }
+    }
+
+    #[test]
+    fn models_that_are_mixed_are_kinds_of_users_each_with_its_own_pace() {
+        let settings = resolve("loadgen run --mix lync-2013:0.8,mobile:0.2 --users 10000", 8 << 30).unwrap();
+        assert!((settings.rate_per_s - (8_000.0 * 4.0 + 2_000.0 * 8.0) / 3_600.0).abs() < 1e-6);
+        assert!((settings.publications_per_hour - 4.8).abs() < 1e-9);
+        let kinds = &settings.traits.kinds;
+        assert_eq!((kinds[0].endpoints, kinds[1].endpoints, settings.mixes.len()), (1.9, 1.0, 2));
+        let twice = settings.with_users(20_000, Duration::from_secs(1));
+        assert!((twice.rate_per_s / settings.rate_per_s - 2.0).abs() < 1e-9);
+        let error = resolve("loadgen run --mix lync-2013:0.8,plain:0.2", 8 << 30).unwrap_err().to_string();
+        assert!(error.contains("presence differ"), "{error}");
+        let error =
+            resolve("loadgen run --mix lync-2013:0.99,mobile:0.01 --users 10", 8 << 30).unwrap_err().to_string();
+        assert_eq!(error, "--mix: 1 % of 10 users is nobody (mobile): raise --users or the share");
     }
 
     #[test]

@@ -1,17 +1,27 @@
 //! What the flags make of the user model: who there is, what presence means, what users do.
 
-use fanfare_tuning::users::{Presence, Spread, UserModel};
+use fanfare_tuning::users::blend::Part;
+use fanfare_tuning::users::{Blend, BlendError, Presence, Spread, UserModel};
 
 use super::SettingsError;
 use super::traces::Usage;
 use crate::args::Flags;
-use crate::population::Traits;
+use crate::population::{Kind, Traits};
 use crate::schedule::Mix;
 use crate::targets::TargetName;
 
-pub(super) fn traits(flags: &Flags, model: &UserModel) -> Traits {
-    Traits {
-        users: flags.users.unwrap_or(model.users.value),
+/// The model, or the models and their shares.
+pub(crate) fn blend(flags: &Flags) -> Result<Blend, BlendError> {
+    match &flags.mix {
+        Some(text) => Blend::read(text),
+        None => Ok(UserModel::find(&flags.model)?.into()),
+    }
+}
+
+pub(super) fn traits(flags: &Flags, blend: &Blend) -> Traits {
+    let presence = target_presence(flags, blend);
+    let kind = |Part { model, share }: &Part| Kind {
+        share: *share,
         endpoints: flags.endpoints.unwrap_or(model.endpoints_per_user.value),
         contacts: flags.contacts.map_or(model.contacts, |mean| model.contacts.with_mean(mean)),
         internal_share: flags.internal_share.unwrap_or(model.internal_share_baseline.value),
@@ -19,17 +29,21 @@ pub(super) fn traits(flags: &Flags, model: &UserModel) -> Traits {
             Some(value) => Spread::Constant { value: f64::from(value) },
             None => model.document_bytes,
         },
-        watchers: match target_presence(flags, model) {
+        watchers: match presence {
             Presence::Plain => [1.0, 0.0],
             Presence::Lync => [model.watchers.internal.value, model.watchers.federated.value],
         },
+    };
+    Traits {
+        users: flags.users.unwrap_or(blend.first().users.value),
+        kinds: blend.parts().iter().map(kind).collect(),
         seed: flags.seed,
     }
 }
 
 /// What presence means in the run: without an engine, nobody composes anything.
-pub(super) fn target_presence(flags: &Flags, model: &UserModel) -> Presence {
-    if flags.target == TargetName::Embedded { model.presence.value } else { Presence::Plain }
+pub(super) fn target_presence(flags: &Flags, blend: &Blend) -> Presence {
+    if flags.target == TargetName::Embedded { blend.presence() } else { Presence::Plain }
 }
 
 /// A composed model has to speak of the scheme's categories: they are told apart by their places.
@@ -43,16 +57,24 @@ pub(super) fn check_categories(model: &UserModel) -> Result<(), SettingsError> {
     Err(SettingsError::Categories { model: model.name.clone(), found: found.join(", "), expected })
 }
 
-pub(super) fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix {
+/// What the users of each model do.
+pub(super) fn mixes(presence: Presence, blend: &Blend, traits: &Traits) -> Vec<Mix> {
+    let models = blend.parts().iter().map(|part| &part.model);
+    models.zip(&traits.kinds).map(|(model, kind)| mix(presence, model, kind)).collect()
+}
+
+fn mix(presence: Presence, model: &UserModel, kind: &Kind) -> Mix {
+    let frequency = model.publications_per_hour.value;
     let categories = model.category_shares.value.clone();
     if presence == Presence::Plain {
-        return Mix { categories, ..Mix::default() };
+        return Mix { frequency, categories, ..Mix::default() };
     }
     Mix {
+        frequency,
         categories,
         // Who has one endpoint only has none that is not shown.
-        idle: if traits.endpoints > 1.0 { model.second_endpoint_share.value } else { 0.0 },
-        policies: model.policy_edits_per_hour.value / model.publications_per_hour.value,
+        idle: if kind.endpoints > 1.0 { model.second_endpoint_share.value } else { 0.0 },
+        policies: model.policy_edits_per_hour.value / frequency,
     }
 }
 
@@ -60,10 +82,11 @@ pub(super) fn mix(presence: Presence, model: &UserModel, traits: &Traits) -> Mix
 pub(super) fn weighed(traits: &Traits, traces: &Usage) -> Traits {
     let shown = traces.replay.as_ref().map(|replay| replay.trace().summary().shown());
     let mean = shown.map_or(0.0, |shown| shown.bytes as f64 / shown.events.max(1) as f64);
-    if mean <= traits.document.mean() {
+    if mean <= traits.mean(|kind| kind.document.mean()) {
         return traits.clone();
     }
-    Traits { document: Spread::Constant { value: mean }, ..traits.clone() }
+    let heavier = |kind: &Kind| Kind { document: Spread::Constant { value: mean }, ..kind.clone() };
+    Traits { kinds: traits.kinds.iter().map(heavier).collect(), ..traits.clone() }
 }
 
 #[cfg(test)]

@@ -245,11 +245,11 @@ fn check(trace: &Mapped, flags: &Flags, stage: &Stage<'_>) -> Result<(), UsageEr
     if stage.presence == Presence::Plain {
         return Err(UsageError::Composed { file: file(), idle, policies, model: model() });
     }
-    if idle != 0 && stage.traits.endpoints <= 1.0 {
+    if idle != 0 && stage.traits.kinds.iter().all(|kind| kind.endpoints <= 1.0) {
         let what = "it has publications of second endpoints";
         return Err(UsageError::Nobody { file: file(), what, way_out: "say --endpoints 1.9, or leave it out" });
     }
-    if policies != 0 && stage.traits.watchers[0] <= 0.0 {
+    if policies != 0 && stage.traits.kinds.iter().all(|kind| kind.watchers[0] <= 0.0) {
         let what = "it has edits of policies in favour of colleagues";
         return Err(UsageError::Nobody {
             file: file(),

@@ -9,6 +9,8 @@ use clap::ValueEnum;
 use super::{Purpose, SettingsError};
 use crate::args::Flags;
 use crate::capacity::{GROW, Vary};
+use crate::pace::{Pace, WarmUp};
+use crate::schedule::Course;
 use crate::targets::{RuntimeName, TargetName};
 use crate::trouble::{STORM_AT, Troubles};
 
@@ -27,6 +29,38 @@ pub(super) fn check_flags(purpose: Purpose, flags: &Flags) -> Result<(), Setting
             beside: format!("--target {}", flags.target.as_str()),
             way_out: "only the embedded engine has shards to turn; leave one of the two out",
         });
+    }
+    Ok(())
+}
+
+/// Refuses to let a measurement depend on what is seen where what is seen is not meant to be steady.
+pub(super) fn check_pace(purpose: Purpose, flags: &Flags, pace: &Pace) -> Result<(), SettingsError> {
+    if *pace == Pace::default() {
+        return Ok(());
+    }
+    let words = flags.schedule.words();
+    let idle = |beside: &str, way_out| {
+        let flag = if pace.warm_up == WarmUp::Usual { "--until" } else { "--warm-up" }.to_owned();
+        Err(SettingsError::Idle { flag, beside: beside.to_owned(), way_out })
+    };
+    if purpose == Purpose::Capacity {
+        return idle(
+            "a search for capacity",
+            "its points are short on purpose; measure the rate it finds with `loadgen run`",
+        );
+    }
+    if flags.schedule.trace().is_some() {
+        return idle("--schedule trace:FILE", "a trace begins and ends where it does; leave it out");
+    }
+    if !pace.is_open() {
+        return Ok(());
+    }
+    let way_out = "what is to change never becomes steady; say times with --warm-up and --duration";
+    if words.shape.course != Course::Steady {
+        return idle("a --schedule that changes the rate", way_out);
+    }
+    if words.storm.is_some() || flags.slow + flags.stop + flags.drop > 0.0 {
+        return idle("--slow, --stop, --drop or a storm", way_out);
     }
     Ok(())
 }

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
-use fanfare_tuning::users::{Presence, UserModel};
+use fanfare_tuning::users::{Blend, Presence};
 
 use super::SettingsError;
-use super::model::{check_categories, mix, target_presence, traits};
+use super::model::{check_categories, mixes, target_presence, traits};
 use crate::args::Flags;
+use crate::pace::Pace;
 use crate::population::Traits;
 use crate::schedule::{Mix, Shape};
 
@@ -23,8 +24,8 @@ pub struct Workload {
     pub traits: Traits,
     /// What presence means.
     pub presence: Presence,
-    /// What users do.
-    pub mix: Mix,
+    /// What the users of each kind do.
+    pub mixes: Vec<Mix>,
     /// Shards, each with a part of the users.
     pub shards: usize,
     /// How the rate changes, and how arrivals scatter.
@@ -33,29 +34,44 @@ pub struct Workload {
     pub rate_per_s: f64,
     /// How long it is measured.
     pub duration: Duration,
+    /// What of that, and of the time before, depends on what is seen.
+    pub pace: Pace,
 }
 
 impl Workload {
-    /// What the flags make of the model, on so many CPUs, measured for `usual` if they do not say how long.
+    /// What the flags make of the models, on so many CPUs, measured for `usual` if they do not say how long.
     ///
     /// # Errors
-    /// Categories that the model's presence does not have, and shards that would have no users.
-    pub fn resolve(flags: &Flags, model: &UserModel, cpus: usize, usual: Duration) -> Result<Self, SettingsError> {
+    /// Categories that the models' presence does not have, and shards or models that would have no users.
+    pub fn resolve(flags: &Flags, blend: &Blend, cpus: usize, usual: Duration) -> Result<Self, SettingsError> {
         let shards = flags.shards.map_or(cpus.min(64), usize::from);
-        check_categories(model)?;
-        let traits = traits(flags, model);
+        check_categories(blend.first())?;
+        let traits = traits(flags, blend);
         if (traits.users as usize) < shards {
             return Err(SettingsError::Users { users: traits.users, shards });
         }
-        let presence = target_presence(flags, model);
+        let nobody = traits.ranges().into_iter().zip(blend.parts()).find(|(users, _)| users.is_empty());
+        if let Some((_, part)) = nobody {
+            let (model, share, users) = (part.model.name.clone(), part.share, traits.users);
+            return Err(SettingsError::Nobody { model, share, users });
+        }
+        let presence = target_presence(flags, blend);
         Ok(Self {
             presence,
-            mix: mix(presence, model, &traits),
+            mixes: mixes(presence, blend, &traits),
             shards,
             shape: flags.schedule.words().shape,
-            rate_per_s: flags.rate.unwrap_or_else(|| model.publications_per_s(traits.users) * flags.speedup),
+            rate_per_s: flags.rate.unwrap_or_else(|| own_rate_per_s(&traits, blend) * flags.speedup),
             duration: flags.duration.unwrap_or(usual),
+            pace: Pace { warm_up: flags.warm_up.unwrap_or_default(), until_share: flags.until },
             traits,
         })
     }
+}
+
+/// Publications a second of all users at their models' own pace. What counts is how many of each there are: of a few users a
+/// share is rounded.
+fn own_rate_per_s(traits: &Traits, blend: &Blend) -> f64 {
+    let parts = traits.ranges().into_iter().zip(blend.parts());
+    parts.map(|(users, part)| part.model.publications_per_s(users.end - users.start)).sum()
 }

@@ -123,7 +123,7 @@ impl Teller {
     fn new(seat: Seat, sizes: Sizes, server: Option<Server>) -> Self {
         let common = Arc::clone(&seat.common);
         let slots = sizes.subscriptions as usize;
-        let sample = common.sample;
+        let sample = common.plan.sample;
         Self {
             publisher: Publisher::new(&common, seat.shard),
             recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots, sample),
@@ -185,7 +185,7 @@ impl Teller {
                 let Some(point) = self.over.take() else { return };
                 let marks = self.marks();
                 let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks);
-                (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                answer.gaps = self.rig.take();
                 self.seat.answer(Answer::Point(Box::new(answer)));
             }
             Order::Check => self.seat.answer(Answer::Checked(Box::new(self.check()))),
@@ -195,7 +195,7 @@ impl Teller {
                     watchers: (self.sizes.subscriptions / u64::from(self.sizes.users)) as u32,
                     outside_share: None,
                     document_bytes: self.sizes.document_bytes as usize,
-                    sample: self.seat.common.sample,
+                    sample: self.seat.common.plan.sample,
                 });
                 self.seat.answer(Answer::Calibrated(cost));
             }
@@ -208,10 +208,10 @@ impl Teller {
         let (marks, told) = (self.marks(), self.recorder.tally().told);
         let Some(point) = &mut self.point else { return Some(now_us + NAP.as_micros() as u64) };
         self.seat.show_progress(now_us);
-        point.show(&self.publisher, &self.recorder, marks, now_us);
+        point.report(&mut self.publisher, &mut self.recorder, marks, now_us);
         let (recorder, crowd, common) = (&mut self.recorder, &self.crowd, &self.seat.common);
         let server = &mut self.server;
-        let shards = common.shards;
+        let shards = common.plan.shards;
         let going = point.go_on(&mut self.publisher, marks, &told, |outgoing| {
             if let Some(server) = server {
                 server.serve(common.clock, || common.is_cut());
@@ -263,12 +263,12 @@ impl Teller {
             let crowd = self.crowd.of(number as usize);
             self.recorder.watch(user, Sight::Plain, crowd.len() as u32);
             tell(&mut self.recorder, &common, crowd, &first, true);
-            let followed = if common.sample.holds(user) { crowd.len() } else { 0 };
+            let followed = if common.plan.sample.holds(user) { crowd.len() } else { 0 };
             common.inside[user as usize].store(followed as u32, Ordering::Relaxed);
         }
         let subscriptions = self.crowd.slots.len() as u64;
         let engine_ns = common.clock.nanos() - begin_ns - generator_ns;
-        let watchers = self.sizes.watchers / common.shards as u64;
+        let watchers = self.sizes.watchers / common.plan.shards as u64;
         SignIn { watchers, subscriptions, generator_ns, engine_ns, cut: common.is_cut(), ..SignIn::default() }
     }
 
@@ -276,13 +276,13 @@ impl Teller {
     fn each_watched(&self, common: &Common, mut visit: impl FnMut(usize, u32)) {
         let mut scratch = Scratch::default();
         let mut slot = 0;
-        for user in 0..common.population.users() {
-            let person = common.population.draw(user, &mut scratch);
+        for user in 0..common.plan.population.users() {
+            let person = common.plan.population.draw(user, &mut scratch);
             for _ in 0..person.endpoints {
                 for contact in scratch.contacts() {
                     let contact = contact.get() as usize;
-                    if contact % common.shards == self.seat.shard {
-                        visit(contact / common.shards, slot);
+                    if contact % common.plan.shards == self.seat.shard {
+                        visit(contact / common.plan.shards, slot);
                     }
                     slot += 1;
                 }
@@ -296,7 +296,7 @@ impl Teller {
         let mut checked = Checked::default();
         for number in 0..residents.count() {
             let user = residents.user(number);
-            if !common.sample.holds(user) {
+            if !common.plan.sample.holds(user) {
                 continue;
             }
             let newest = common.versions[user as usize].load(Ordering::Relaxed);

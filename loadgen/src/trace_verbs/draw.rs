@@ -7,9 +7,9 @@ use fanfare_tuning::users::Presence;
 use itertools::kmerge_by;
 
 use crate::arrivals::Arrivals;
-use crate::plan::{Occasion, warm_up};
+use crate::plan::Occasion;
 use crate::population::Population;
-use crate::schedule::{Arrival, Drawing, Residents, Schedule};
+use crate::schedule::{Arrival, Drawing, Habit, Residents, Schedule};
 use crate::settings::workload::Workload;
 use crate::trace::files::Output;
 use crate::trace::{Event, Header, Kind, TraceError};
@@ -25,7 +25,7 @@ pub(super) fn draw(workload: &Workload, output: &Output) -> Result<Header, Trace
         rate_per_s: workload.rate_per_s,
         hot_user: 0,
         from_us: 0,
-        warm_up: warm_up(workload.duration),
+        warm_up: workload.pace.warm_up.longest(workload.duration),
         measure: Some(workload.duration),
     };
     let drawing = occasion.drawing(workload.traits.seed, workload.shape);
@@ -37,7 +37,15 @@ pub(super) fn draw(workload: &Workload, output: &Output) -> Result<Header, Trace
         seed: Some(workload.traits.seed),
     };
     let mut writer = output.trace(header)?;
-    let shards = (0..workload.shards).map(|shard| of_shard(workload, &drawing, &population, shard));
+    let habits = Habit::of(&population, &workload.mixes);
+    let shards = (0..workload.shards).map(|shard| {
+        of_shard(
+            Residents { shard, shards: workload.shards, users: population.users() },
+            &drawing,
+            &population,
+            &habits,
+        )
+    });
     let place = |(arrival, shard): &(Arrival, usize)| (arrival.plan_us, *shard);
     for (arrival, _) in kmerge_by(shards, |one: &_, other: &_| place(one) < place(other)) {
         let bytes = population.person(arrival.user).document_bytes;
@@ -52,14 +60,13 @@ pub(super) fn draw(workload: &Workload, output: &Output) -> Result<Header, Trace
 
 /// The arrivals of one shard, as its publisher would draw them.
 fn of_shard(
-    workload: &Workload,
+    residents: Residents,
     drawing: &Drawing,
     population: &Population,
-    shard: usize,
+    habits: &[Habit],
 ) -> impl Iterator<Item = (Arrival, usize)> {
-    let residents = Residents { shard, shards: workload.shards, users: population.users() };
-    let mut arrivals = Arrivals::drawn(Schedule::new(residents, drawing, &workload.mix), residents);
+    let mut arrivals = Arrivals::drawn(Schedule::new(residents, drawing, habits), residents);
     let end_us = drawing.end_us;
-    std::iter::from_fn(move || Some((arrivals.next_arrival(population, 0), shard)))
+    std::iter::from_fn(move || Some((arrivals.next_arrival(population, 0), residents.shard)))
         .take_while(move |(arrival, _)| arrival.plan_us < end_us)
 }

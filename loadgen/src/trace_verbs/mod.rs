@@ -11,15 +11,15 @@ use thiserror::Error;
 
 use crate::args::Flags;
 use crate::host::Host;
+use crate::pace::WarmUp;
 use crate::report::screen;
-use crate::settings::SettingsError;
 use crate::settings::workload::{USUAL, Workload};
+use crate::settings::{SettingsError, blend};
 use crate::trace::anonymise::{self, Key, KeyError};
 use crate::trace::export::{self, ExportError};
 use crate::trace::files::{self, Output};
 use crate::trace::import::{self, How, ImportError};
 use crate::trace::{Header, TraceError, file_bytes};
-use fanfare_tuning::users::UserModel;
 
 /// Taught at the end of `loadgen trace --help`.
 pub const EXAMPLES: &str = "\
@@ -189,8 +189,8 @@ pub fn run(verb: TraceVerb) -> Result<String, VerbError> {
             if let Some(flag) = meaningless(&flags) {
                 return Err(VerbError::Meaningless(flag));
             }
-            let model = UserModel::find(&flags.model).map_err(SettingsError::Model)?;
-            let workload = Workload::resolve(&flags, &model, Host::look().cores, USUAL)?;
+            let blend = blend(&flags).map_err(SettingsError::Blend)?;
+            let workload = Workload::resolve(&flags, &blend, Host::look().cores, USUAL)?;
             Ok(written(&out, &draw::draw(&workload, &Output::open(&out)?)?))
         }
     }
@@ -209,6 +209,9 @@ fn meaningless(flags: &Flags) -> Option<&'static str> {
         ("--speed", flags.speed.is_some()),
         ("--pid", flags.pid.is_some()),
         ("--slo", flags.slo.is_some()),
+        // What depends on latencies, where there are none.
+        ("--warm-up steady", flags.warm_up == Some(WarmUp::Steady)),
+        ("--until", flags.until.is_some()),
         ("--schedule trace:FILE", flags.schedule.trace().is_some()),
         // Who is watched most is known when all have signed in.
         ("--schedule hot", flags.schedule.words().shape.hot_share.is_some()),

@@ -48,7 +48,7 @@ impl Checking {
         let counters = shard.counters();
         let accounted = counters.delivered + counters.skipped + counters.cancelled + counters.filtered;
         self.next == 0
-            && (!common.sample.is_all() || common.troubles.is_some())
+            && (!common.plan.sample.is_all() || common.plan.troubles.is_some())
             && accounted < counters.owed
             && now_us < self.wait_until_us
     }
@@ -68,12 +68,12 @@ impl Checking {
                 return true;
             }
             let user = residents.user(self.next);
-            let person = common.population.draw(user, scratch);
-            let sight = sight_of(common.composed, common.population.network(user));
+            let person = common.plan.population.draw(user, scratch);
+            let sight = sight_of(common.plan.composed, common.plan.population.network(user));
             for _ in 0..person.endpoints {
                 let watcher = Watching { user, number: self.next_group as u32, group: groups[self.next_group], sight };
                 self.next_group += 1;
-                let compared = if common.sample.is_all() {
+                let compared = if common.plan.sample.is_all() {
                     watcher.compare_all(shard, common, recorder, scratch)
                 } else {
                     watcher.compare_some(shard, common, recorder, scratch)
@@ -147,7 +147,7 @@ impl Watching {
         let mut compared = Compared::default();
         for &presentity in drawn.contacts() {
             let contact = presentity.get() as u32;
-            if !common.sample.holds(contact) {
+            if !common.plan.sample.holds(contact) {
                 continue;
             }
             compared.subscriptions += 1;

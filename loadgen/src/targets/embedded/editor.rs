@@ -66,23 +66,15 @@ impl Editor {
 #[cfg(test)]
 mod tests {
     use fanfare::{Guard, Network, View};
-    use fanfare_tuning::users::Spread;
 
     use super::*;
-    use crate::population::Traits;
+    use crate::population::{Kind, Traits};
     use crate::presence;
 
     #[test]
     fn a_colleague_is_let_in_and_out_again_and_nobody_else_sees_a_difference() {
-        let population = Population::new(Traits {
-            users: 100,
-            endpoints: 1.0,
-            contacts: Spread::Constant { value: 5.0 },
-            internal_share: 1.0,
-            document: Spread::Constant { value: 24.0 },
-            watchers: [0.5, 0.1],
-            seed: 1,
-        });
+        let kind = Kind { watchers: [0.5, 0.1], ..Kind::alike(5.0, 24.0) };
+        let population = Population::new(Traits { users: 100, kinds: vec![kind], seed: 1 });
         let scheme = presence::scheme();
         let mut editor = Editor::default();
         let view_of = |guard: &dyn Guard, user, network| guard.decide(&presence::identity(user, network)).view;

@@ -64,12 +64,18 @@ impl Generator {
     pub(super) fn new(seat: Seat, sizes: &Sizes) -> Self {
         let common = Arc::clone(&seat.common);
         // Slots come in runs of 16, so a group wastes half a run in the mean.
-        let slots = (sizes.subscriptions + sizes.watchers * 12) / common.shards as u64;
-        let watchers = sizes.watchers / common.shards as u64;
-        let watchers = watchers + if common.shards == 1 { 0 } else { watchers / 64 + 64 };
+        let slots = (sizes.subscriptions + sizes.watchers * 12) / common.plan.shards as u64;
+        let watchers = sizes.watchers / common.plan.shards as u64;
+        let watchers = watchers + if common.plan.shards == 1 { 0 } else { watchers / 64 + 64 };
         Self {
             task: Task::Idle,
-            recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots as usize, common.sample),
+            recorder: Recorder::new(
+                seat.shard,
+                Arc::clone(&common.log),
+                sizes.users,
+                slots as usize,
+                common.plan.sample,
+            ),
             publisher: Publisher::new(&common, seat.shard),
             rig: Rig::default(),
             requests: Requests::new(Arc::clone(&common)),
@@ -100,14 +106,14 @@ impl Generator {
             },
             Order::Check => Task::Check(Checking::begin(self.signed_in, self.seat.common.clock.now().as_micros())),
             Order::Calibrate => {
-                let slots = (self.sizes.subscriptions / self.seat.common.shards as u64).max(1);
+                let slots = (self.sizes.subscriptions / self.seat.common.plan.shards as u64).max(1);
                 let watchers = slots / u64::from(self.sizes.users);
                 let cost = calibrate::measure(&Shape {
                     slots: slots as usize,
                     watchers: watchers as u32,
                     outside_share: self.sizes.composed.then_some(self.sizes.outside_share),
                     document_bytes: self.sizes.document_bytes as usize,
-                    sample: self.seat.common.sample,
+                    sample: self.seat.common.plan.sample,
                 });
                 self.seat.answer(Answer::Calibrated(cost));
                 Task::Idle
@@ -166,7 +172,7 @@ impl Generator {
             Task::Point(point) => {
                 // A point may be planned to take longer than silence is borne.
                 self.seat.show_progress(now_us);
-                point.show(&self.publisher, &self.recorder, marks(shard), now_us);
+                point.report(&mut self.publisher, &mut self.recorder, marks(shard), now_us);
                 let requests = &mut self.requests;
                 let told = &self.recorder.tally().told;
                 let going =
@@ -192,7 +198,7 @@ impl Generator {
             }
             Task::SumUp(point) => {
                 let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks(shard));
-                (answer.shard_gap, answer.generator_gap) = self.rig.take();
+                answer.gaps = self.rig.take();
                 answer.issued.refused += self.requests.refusals;
                 answer.traffic.answers = self.requests.answers;
                 answer.troubled = self.roster.troubled.take_counts();
@@ -217,7 +223,7 @@ impl Generator {
 
     /// Who will sign in on this shard.
     fn expected(&self) -> Population {
-        let shards = self.seat.common.shards as u64;
+        let shards = self.seat.common.plan.shards as u64;
         let watchers = self.sizes.watchers.div_ceil(shards);
         let subscriptions = self.sizes.subscriptions.div_ceil(shards);
         // Colleagues and others are shown different views, each a topic.
@@ -315,7 +321,7 @@ impl Frontend for Generator {
             notes += 1;
             firsts += u32::from(note.first);
             let user = note.presentity.get() as u32;
-            let (sight, known) = if common.composed {
+            let (sight, known) = if common.plan.composed {
                 let Some(sight) = Sight::of(note.view) else {
                     self.recorder.note_denied();
                     continue;

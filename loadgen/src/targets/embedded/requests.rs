@@ -67,7 +67,7 @@ impl Requests {
                 }
                 Err(reason) => return self.give_up(reason),
             },
-            What::Publish(category) if !self.common.composed => shard.publish(Publication {
+            What::Publish(category) if !self.common.plan.composed => shard.publish(Publication {
                 presentity: PresentityId::new(outgoing.user.into()),
                 view: View::PLAIN,
                 category: Category::new(category).unwrap_or(Category::FIRST),
@@ -132,7 +132,7 @@ impl Requests {
     }
 
     fn edit(&mut self, shard: &Shard, watcher: u32) -> Result<PolicyEdit, String> {
-        let edit = self.editor.next(shard.scheme(), &self.common.population, watcher);
+        let edit = self.editor.next(shard.scheme(), &self.common.plan.population, watcher);
         edit.map_err(|error| format!("no policy can be made: {error}"))
     }
 

@@ -72,18 +72,18 @@ impl SigningIn {
             let user = residents.user(self.next);
             let timed = self.next.is_multiple_of(TIMED_EVERY);
             let begin_ns = if timed { common.clock.nanos() } else { 0 };
-            let person = common.population.draw(user, scratch);
-            let network = common.population.network(user);
-            let sight = sight_of(common.composed, network);
+            let person = common.plan.population.draw(user, scratch);
+            let network = common.plan.population.network(user);
+            let sight = sight_of(common.plan.composed, network);
             let number = roster.groups.len() as u32;
             // Whoever is shown a number alone could not say, after a while, which of several changes it was.
-            let plan = common.troubles.filter(|_| sight != Sight::Number);
+            let plan = common.plan.troubles.filter(|_| sight != Sight::Number);
             let trouble_of = |number| plan.and_then(|plan| plan.of(residents.shard, number));
             let good = (number..number + person.endpoints).filter(|&number| trouble_of(number).is_none()).count();
             for contact in scratch.contacts() {
                 recorder.watch(contact.get() as u32, sight, good as u32);
             }
-            let who = common.composed.then(|| Arc::new(presence::identity(user, network)));
+            let who = common.plan.composed.then(|| Arc::new(presence::identity(user, network)));
             let drawn_ns = if timed { common.clock.nanos() } else { 0 };
             for _ in 0..person.endpoints {
                 // Its number here comes back with every note.
@@ -96,7 +96,7 @@ impl SigningIn {
                     None => shard.open_group(watcher, token, all)?,
                     Some(who) => shard.open_group_for(watcher, token, all, Arc::clone(who))?,
                 };
-                for batch in scratch.contacts().chunks(common.batch) {
+                for batch in scratch.contacts().chunks(common.plan.batch) {
                     let fresh = match who {
                         None => shard.subscribe(group, View::PLAIN, batch)?,
                         Some(_) => shard.watch(group, batch)?,

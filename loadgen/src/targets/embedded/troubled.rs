@@ -62,7 +62,7 @@ impl Troubled {
 
     /// A point begins: from now on they behave badly.
     pub(super) fn begin(&mut self, order: &PointOrder, common: &Common, shard: usize) {
-        let Some(plan) = &common.troubles else { return };
+        let Some(plan) = &common.plan.troubles else { return };
         let drawing = &order.drawing;
         let span = (drawing.measure_from_us, drawing.end_us);
         self.active = true;
@@ -154,18 +154,18 @@ impl Troubled {
         due_us: u64,
     ) -> Result<(), fanfare::Error> {
         let Bad { number, user, .. } = self.bad[place];
-        common.population.draw(user, scratch);
+        common.plan.population.draw(user, scratch);
         let watcher = shard.open_watcher(number.into())?;
         let (token, all) = (user.into(), Categories::ALL);
-        let group = if common.composed {
-            let who = Arc::new(presence::identity(user, common.population.network(user)));
+        let group = if common.plan.composed {
+            let who = Arc::new(presence::identity(user, common.plan.population.network(user)));
             shard.open_group_for(watcher, token, all, who)?
         } else {
             shard.open_group(watcher, token, all)?
         };
         let mut subscribed = 0;
-        for batch in scratch.contacts().chunks(common.batch) {
-            subscribed += match common.composed {
+        for batch in scratch.contacts().chunks(common.plan.batch) {
+            subscribed += match common.plan.composed {
                 false => shard.subscribe(group, View::PLAIN, batch)?,
                 true => shard.watch(group, batch)?,
             };
