@@ -67,7 +67,7 @@ pub fn confidence(text: &str) -> Result<f64, String> {
 /// What would have been right.
 pub fn precision(text: &str) -> Result<f64, String> {
     let value = share(text)?;
-    if (0.001..=0.5).contains(&value) { Ok(value) } else { Err("must be from 0.1% to 50%".to_owned()) }
+    if (0.01..=0.5).contains(&value) { Ok(value) } else { Err("must be from 1% to 50%".to_owned()) }
 }
 
 /// Reads a rate a second, or a factor.

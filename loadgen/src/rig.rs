@@ -16,7 +16,7 @@ pub struct Gaps {
     pub shard: Times,
     /// Elapsed between two polls in any case.
     pub generator: Times,
-    /// The longest time for which the core cannot have been the shard's.
+    /// The longest time for which the core cannot have been the shard's. What is taken away inside a poll is not seen.
     pub stood_us_max: u64,
 }
 

@@ -113,12 +113,21 @@ impl Slo {
     /// What `[first, median, last]` miss of it, in words; nothing if they keep it.
     #[must_use]
     pub fn missed(&self, latency: &[Quantiles; 3]) -> Vec<String> {
-        let over = |term: &&Term| u128::from(term.measured_us(latency)) >= term.below.as_micros();
         let say = |term: &Term| {
             let (name, below_us) = (term.name(), term.below.as_micros());
             format!("{name} is {} us, and the target is below {below_us} us", term.measured_us(latency))
         };
-        self.terms.iter().filter(over).map(say).collect()
+        self.over(latency).map(say).collect()
+    }
+
+    /// The strictest of the terms that were missed: what it allows, and what was measured, in microseconds.
+    #[must_use]
+    pub fn missed_strictest(&self, latency: &[Quantiles; 3]) -> Option<(Duration, u64)> {
+        self.over(latency).map(|term| (term.below, term.measured_us(latency))).min()
+    }
+
+    fn over(&self, latency: &[Quantiles; 3]) -> impl Iterator<Item = &Term> {
+        self.terms.iter().filter(|term| u128::from(term.measured_us(latency)) >= term.below.as_micros())
     }
 }
 

@@ -7,7 +7,6 @@ use crate::point::PointResult;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
 use crate::settings::{Purpose, Settings};
-use crate::slo::Slo;
 use crate::targets::TargetName;
 use crate::trace::recording::Recorded;
 
@@ -74,19 +73,27 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
 /// What is late for longer than so many times of standing still was not late for that.
 const LATE_BY_STANDING: u64 = 10;
 
-/// Whether others on the machine had the CPUs for so much of a point, or once for so long, that a failure may have been
-/// theirs.
+/// A core is away for less than this all the time, and nobody is to be excused for it.
+const STOOD_MIN: Duration = Duration::from_millis(5);
+
+/// Whether others on the machine had the CPUs for so much of a point, or once for so long, that what it failed for may have
+/// been theirs.
 #[must_use]
-pub fn is_disturbed(point: &PointResult, settings: &Settings) -> bool {
-    others_share(point) > OTHERS_MAX || stood_still(point, settings)
+pub fn is_disturbed(point: &PointResult, reasons: &[String], settings: &Settings) -> bool {
+    others_share(point) > OTHERS_MAX || stood_still(point, reasons, settings)
 }
 
-/// Whether a shard's core was once away for half of what the target allows, and what was late was not much later than
-/// that explains. A hypervisor's other guests are told by no other sign.
-fn stood_still(point: &PointResult, settings: &Settings) -> bool {
-    let allowed = settings.slo.as_ref().map_or(Duration::MAX, Slo::longest);
+/// Whether a point has missed latencies only, and a shard's core was once away for half of what the target allows, and
+/// what was late was not much later than that explains. A hypervisor's other guests are told by no other sign.
+fn stood_still(point: &PointResult, reasons: &[String], settings: &Settings) -> bool {
+    let Some(slo) = &settings.slo else { return false };
+    if point.cut || reasons.len() != slo.missed(&point.latency).len() {
+        return false;
+    }
     let stood = Duration::from_micros(point.stood_us_max);
-    stood >= allowed / 2 && point.latency[2].p99 <= LATE_BY_STANDING * point.stood_us_max
+    slo.missed_strictest(&point.latency).is_some_and(|(below, measured_us)| {
+        stood >= STOOD_MIN.max(below / 2) && measured_us <= LATE_BY_STANDING * point.stood_us_max
+    })
 }
 
 /// The share of a point's time in which others had the CPUs, in this system and in others on the same machine.
@@ -282,15 +289,20 @@ mod tests {
         let occasion =
             Occasion { number: 1, rate_per_s: 1.0, hot_user: 0, from_us: 0, warm_up: Duration::ZERO, measure };
         let drawing = occasion.drawing(1, Shape::default());
-        let is_excused = |stood_us_max, p99| {
+        let excused = |stood_us_max, p99, skipped| {
             let parts = [PointAnswer::default()];
             let mut point = PointResult::of(&drawing, &parts, LoopTimes::default(), Surroundings::default());
-            (point.stood_us_max, point.latency[2].p99) = (stood_us_max, p99);
-            is_disturbed(&point, &settings)
+            (point.stood_us_max, point.latency[2].p99, point.skipped, point.delivered) =
+                (stood_us_max, p99, skipped, 100);
+            point.issued.planned = 1;
+            point.issued.sent = 1;
+            is_disturbed(&point, &of_point(&point, &settings), &settings)
         };
         // The target is 10 ms.
-        assert!(is_excused(5_000, 12_000) && is_excused(40_000, 90_000));
-        assert!(!is_excused(4_900, 12_000), "that is what every machine does");
-        assert!(!is_excused(6_000, 300_000), "that is a target which falls behind");
+        assert!(excused(5_000, 12_000, 0) && excused(40_000, 90_000, 0));
+        assert!(!excused(4_900, 12_000, 0), "that is what every machine does");
+        assert!(!excused(6_000, 300_000, 0), "that is a target which falls behind");
+        assert!(!excused(40_000, 90_000, 5), "nobody skips because he stood still");
+        assert!(!excused(40_000, 9_000, 0), "nothing was missed");
     }
 }

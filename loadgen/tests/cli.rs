@@ -39,7 +39,7 @@ fn wrong_flags_are_refused() {
     refused("--shards 0", &["--shards"]);
     refused("--target teapot", &["embedded", "null"]);
     refused("run --warm-up stedy", &["--warm-up", "or the word steady"]);
-    refused("run --until 90%", &["--until", "from 0.1% to 50%"]);
+    refused("run --until 90%", &["--until", "from 1% to 50%"]);
     refused("--mix mobile", &["`mobile` is not MODEL:SHARE"]);
     refused("--mix lync-2013:0.5,mobile:0.4", &["add up to 0.9"]);
     refused("--mix lync-2013:0.5,plain:0.5", &["cannot be in one population"]);
@@ -52,6 +52,9 @@ fn what_would_be_passed_over_is_refused() {
     refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
     refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
     refused("--until 5% --users 200", &["--until", "a search for capacity", "`loadgen run`"]);
+    refused("run --until 5% --duration 3s --users 200", &["--until", "--duration 3s", "5 s"]);
+    let both = "run --warm-up 1s --until 5% --schedule ramp:0.1..1 --users 200";
+    refused(both, &["--until says nothing with a --schedule that changes the rate"]);
     refused("run --warm-up steady --schedule ramp:0.1..1 --users 200", &["--warm-up", "changes the rate"]);
     refused("run --until 5% --slow 1% --users 200", &["--until", "--slow, --stop, --drop or a storm"]);
     let storm = "--users 200 --contacts 20 --schedule reconnect-storm:20%";

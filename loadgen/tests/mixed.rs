@@ -36,14 +36,19 @@ fn two_kinds_of_users_watch_one_another_and_publish_each_in_its_way() {
 }
 
 #[test]
-fn a_warm_up_may_be_for_a_time_and_a_mean_may_not_be_known() {
+fn a_measurement_ends_when_its_mean_is_known() {
     let report = run(
-        "--model plain --users 200 --contacts 5 --target null --shards 1 --rate 2000 --warm-up 200ms --until 0.1% --duration 1s",
+        "--model plain --users 200 --contacts 5 --target double:service=20us --shards 1 --rate 2000 --warm-up 200ms --until 50% \
+         --duration 2m",
         "paced.json",
     );
     let warm_up_s = report["phases"].as_array().unwrap().iter().find_map(|phase| phase["warm_up_s"].as_f64());
     assert_eq!(warm_up_s, Some(0.2));
-    assert_eq!(report["mean_known"]["reached"], false, "a second has ten medians, and 32 are needed");
-    assert!(report["warnings"].to_string().contains("say a longer --duration"), "{}", report["warnings"]);
-    assert!(number(&report, "/measured_s") > 0.99 && report.get("warm_up").is_none());
+    assert_eq!(report["mean_known"]["reached"], true, "{}", report["mean_known"]);
+    assert!(number(&report, "/mean_known/intervals") >= 32.0);
+    let measured_s = number(&report, "/measured_s");
+    assert!((3.0..119.0).contains(&measured_s), "{measured_s}");
+    let planned = number(&report, "/publications/planned");
+    assert!((planned / (2_000.0 * measured_s) - 1.0).abs() < 0.1, "{planned} in {measured_s} s");
+    assert!(report.get("warm_up").is_none());
 }

@@ -71,7 +71,7 @@ pub(crate) struct Turns<F> {
     stop_told: bool,
     resting: bool,
     naps: u32,
-    /// Whether the last drain left watchers over.
+    /// Whether the last drain ended before it found nobody: it may have left watchers over.
     behind: bool,
     /// Messages of another shard that are taken in together; empty between two peers.
     incoming: Vec<Message>,

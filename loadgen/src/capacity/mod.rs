@@ -189,7 +189,7 @@ impl Tried {
         let is_late = point.cut || u128::from(point.lag.max) > hopeless.as_micros();
         match self.reasons.is_empty() {
             true => Went::Passed,
-            false if verdict::is_disturbed(point, settings) => Went::Disturbed,
+            false if verdict::is_disturbed(point, &self.reasons, settings) => Went::Disturbed,
             false if is_late && point.busy_share() > BUSY_ENOUGH => Went::FailedPlainly,
             false => Went::Failed,
         }

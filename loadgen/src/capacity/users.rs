@@ -40,7 +40,8 @@ fn search_by(
     let begin = Instant::now();
     let (longest, most) = (settings.duration, f64::from(settings.users_max()));
     let first = f64::from(settings.traits.users).min(most);
-    let mut hunt = Hunt::new(first, (USERS_MIN, most), SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
+    let least = f64::from(settings.users_min()).max(USERS_MIN);
+    let mut hunt = Hunt::new(first, (least, most), SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
     let (mut last, mut failed, mut refusal) = (None, Failed::default(), None);
     let ended = loop {
         if interrupted.load(Ordering::Relaxed) {

@@ -28,7 +28,7 @@ pub const WARM_UP_MAX: Duration = Duration::from_millis(500);
 pub const STEP_US: u64 = 100_000;
 
 /// How long beforehand a moment is named: shards look at least every millisecond, unless somebody has their CPU.
-const AHEAD_US: u64 = 50_000;
+const AHEAD_US: u64 = 200_000;
 
 /// What is not named yet.
 const UNNAMED: u64 = u64::MAX;

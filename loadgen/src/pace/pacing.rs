@@ -71,19 +71,14 @@ impl Pacing {
         }
     }
 
-    /// How it stood. A warm-up that was given up at its latest is judged by all that was seen of it.
+    /// How it stood. A warm-up is judged as it was at the last look, and a measurement that was not ended by all of it.
     #[must_use]
     pub fn end(self) -> Paced {
-        let is_warm = self.is_warm;
-        let judged = |series: Steadiness, is_done: bool| {
-            let (state, seen) = (series.state(), series.seen());
-            (if is_done { state } else { series.end() }, seen)
-        };
         Paced {
-            warm_up: self.warm_up.map(|series| judged(series, is_warm)),
+            warm_up: self.warm_up.map(|series| (series.state(), series.seen())),
             until: self.until.map(|(share, series)| {
-                let (state, seen) = judged(series, self.is_over);
-                (share, state, seen)
+                let (state, seen) = (series.state(), series.seen());
+                (share, if self.is_over { state } else { series.end() }, seen)
             }),
         }
     }

@@ -119,7 +119,7 @@ impl Point {
         common.log.begin_point(shard);
         publisher.begin(&order.drawing);
         let intervals = order.drawing.intervals();
-        recorder.begin_latencies(order.drawing.measure_from_us, intervals);
+        recorder.begin_latencies(order.drawing.from_us, intervals);
         recorder.begin_recent(order.is_paced);
         Self {
             order,
@@ -226,7 +226,7 @@ impl Point {
         }
         if drawing.measure_from_us != self.order.drawing.measure_from_us {
             self.turns = Turns::over(drawing.intervals());
-            recorder.begin_latencies(drawing.measure_from_us, drawing.intervals());
+            recorder.divide_latencies(drawing.intervals());
         }
         publisher.keep_to(&drawing);
         self.order.drawing = drawing;

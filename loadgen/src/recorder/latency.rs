@@ -54,6 +54,11 @@ impl Latencies {
         Self { timeline: Timeline::over(intervals), ..Self::default() }
     }
 
+    /// Divides otherwise what comes from now on.
+    pub fn divide(&mut self, intervals: Intervals) {
+        self.timeline = Timeline::over(intervals);
+    }
+
     /// Adds one publication.
     pub fn record(&mut self, told: &Told) {
         let from_plan = [told.first_us, told.median_us, told.last_us];

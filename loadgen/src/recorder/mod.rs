@@ -176,6 +176,12 @@ impl Recorder {
         self.latencies.from_plan.last.p99()
     }
 
+    /// Divides them otherwise, before any is there that the division is about. What a neighbour published at its begin may
+    /// have been told here before this shard has heard of it.
+    pub fn divide_latencies(&mut self, intervals: Intervals) {
+        self.latencies.divide(intervals);
+    }
+
     /// From now on somebody looks at what is recent, or nobody does.
     pub fn begin_recent(&mut self, is_wanted: bool) {
         self.recent = is_wanted.then(latency::brief);

@@ -120,7 +120,8 @@ impl Report {
         let steadiness = point.and_then(|point| steady::Steady::of(&point.distributions, settings));
         let mut warnings = verdict::warnings(&findings, settings);
         warnings.extend(steadiness.and_then(|steady| steady.warning()));
-        let paced = point.and_then(|point| point.paced.as_ref());
+        // What was cut short was not given up.
+        let paced = point.filter(|point| !point.cut).and_then(|point| point.paced.as_ref());
         let warm_up = paced.and_then(steady::warm_up_of);
         warnings.extend(warm_up.as_ref().and_then(steady::warm_up_warning));
         let mean_known = paced.and_then(steady::Known::of);

@@ -137,7 +137,12 @@ impl Known {
     pub fn of(paced: &Paced) -> Option<Self> {
         let (asked_share, state, intervals) = paced.until?;
         let reached = matches!(state, State::Steady(_));
-        Some(Self { asked_share, reached, stood: Steady::in_state(state, intervals) })
+        let mut stood = Steady::in_state(state, intervals);
+        // Medians are whole microseconds, and nothing is known better.
+        if let (Some(share), Some(mean_us)) = (&mut stood.limits_share, stood.mean_us) {
+            *share = super::round(share.max(0.5 / mean_us.max(0.5)), 4);
+        }
+        Some(Self { asked_share, reached, stood })
     }
 
     /// In words, for the screen.

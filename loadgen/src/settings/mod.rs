@@ -117,7 +117,7 @@ impl Settings {
             return Err(SettingsError::Shards { shards, cpus: host.cores });
         }
         unheeded::check_flags(purpose, &flags)?;
-        unheeded::check_pace(purpose, &flags, &pace)?;
+        unheeded::check_pace(purpose, &flags, &pace, duration)?;
         let words = flags.schedule.words();
         if purpose == Purpose::Capacity && words.shape.course != Course::Steady {
             return Err(SettingsError::Schedule);
@@ -193,6 +193,13 @@ impl Settings {
             traces: Usage::default(),
             ..*self
         }
+    }
+
+    /// The fewest users of whom each kind has one.
+    #[must_use]
+    pub fn users_min(&self) -> u32 {
+        let rarest = self.traits.kinds.iter().map(|kind| kind.share).fold(1.0, f64::min);
+        (1.0 / rarest).ceil() as u32
     }
 
     /// The most users that the memory and the engine hold, and whose bad watchers can be followed.
@@ -355,6 +362,7 @@ mod tests {
         assert!((settings.publications_per_hour - 4.8).abs() < 1e-9);
         let kinds = &settings.traits.kinds;
         assert_eq!((kinds[0].endpoints, kinds[1].endpoints, settings.mixes.len()), (1.9, 1.0, 2));
+        assert_eq!(settings.users_min(), 5);
         let twice = settings.with_users(20_000, Duration::from_secs(1));
         assert!((twice.rate_per_s / settings.rate_per_s - 2.0).abs() < 1e-9);
         let error = resolve("loadgen run --mix lync-2013:0.8,plain:0.2", 8 << 30).unwrap_err().to_string();

@@ -33,15 +33,27 @@ pub(super) fn check_flags(purpose: Purpose, flags: &Flags) -> Result<(), Setting
     Ok(())
 }
 
+/// So long it takes at the least until a mean is called known.
+const KNOWN_MIN: Duration = Duration::from_secs(5);
+
 /// Refuses to let a measurement depend on what is seen where what is seen is not meant to be steady.
-pub(super) fn check_pace(purpose: Purpose, flags: &Flags, pace: &Pace) -> Result<(), SettingsError> {
+pub(super) fn check_pace(
+    purpose: Purpose,
+    flags: &Flags,
+    pace: &Pace,
+    measured: Duration,
+) -> Result<(), SettingsError> {
     if *pace == Pace::default() {
         return Ok(());
     }
     let words = flags.schedule.words();
     let idle = |beside: &str, way_out| {
-        let flag = if pace.warm_up == WarmUp::Usual { "--until" } else { "--warm-up" }.to_owned();
-        Err(SettingsError::Idle { flag, beside: beside.to_owned(), way_out })
+        let flag = match pace.warm_up {
+            WarmUp::Steady => "--warm-up steady",
+            WarmUp::For(_) if !pace.is_open() => "--warm-up",
+            _ => "--until",
+        };
+        Err(SettingsError::Idle { flag: flag.to_owned(), beside: beside.to_owned(), way_out })
     };
     if purpose == Purpose::Capacity {
         return idle(
@@ -58,6 +70,11 @@ pub(super) fn check_pace(purpose: Purpose, flags: &Flags, pace: &Pace) -> Result
     let way_out = "what is to change never becomes steady; say times with --warm-up and --duration";
     if words.shape.course != Course::Steady {
         return idle("a --schedule that changes the rate", way_out);
+    }
+    if pace.until_share.is_some() && measured < KNOWN_MIN {
+        let seconds = measured.as_secs_f64();
+        let way_out = "a mean is known after 5 s at the earliest; say a longer --duration, which is then the most";
+        return idle(&format!("--duration {seconds}s"), way_out);
     }
     if words.storm.is_some() || flags.slow + flags.stop + flags.drop > 0.0 {
         return idle("--slow, --stop, --drop or a storm", way_out);

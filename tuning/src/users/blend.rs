@@ -103,7 +103,8 @@ impl Blend {
         match &self.parts[..] {
             [only] => only.model.name.clone(),
             parts => {
-                parts.iter().map(|part| format!("{}:{}", part.model.name, part.share)).collect::<Vec<_>>().join(",")
+                let said = |part: &Part| format!("{}:{}", part.model.name, (part.share * 1e4).round() / 1e4);
+                parts.iter().map(said).collect::<Vec<_>>().join(",")
             }
         }
     }
