@@ -52,7 +52,10 @@ fn what_would_be_passed_over_is_refused() {
     refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
     refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
     refused("--until 5% --users 200", &["--until", "a search for capacity", "`loadgen run`"]);
-    refused("run --until 5% --duration 3s --users 200", &["--until", "--duration 3s", "5 s"]);
+    for warm_up in ["", "--warm-up steady"] {
+        let short = format!("run {warm_up} --until 5% --duration 3s --users 200");
+        refused(&short, &["--until says nothing with --duration 3s", "5 s"]);
+    }
     let both = "run --warm-up 1s --until 5% --schedule ramp:0.1..1 --users 200";
     refused(both, &["--until says nothing with a --schedule that changes the rate"]);
     refused("run --warm-up steady --schedule ramp:0.1..1 --users 200", &["--warm-up", "changes the rate"]);

@@ -47,14 +47,15 @@ pub(super) fn check_pace(
         return Ok(());
     }
     let words = flags.schedule.words();
-    let idle = |beside: &str, way_out| {
-        let flag = match pace.warm_up {
-            WarmUp::Steady => "--warm-up steady",
-            WarmUp::For(_) if !pace.is_open() => "--warm-up",
-            _ => "--until",
-        };
+    let flag = match pace.warm_up {
+        WarmUp::Steady => "--warm-up steady",
+        WarmUp::For(_) if !pace.is_open() => "--warm-up",
+        _ => "--until",
+    };
+    let refuse = |flag: &str, beside: &str, way_out| {
         Err(SettingsError::Idle { flag: flag.to_owned(), beside: beside.to_owned(), way_out })
     };
+    let idle = |beside, way_out| refuse(flag, beside, way_out);
     if purpose == Purpose::Capacity {
         return idle(
             "a search for capacity",
@@ -74,7 +75,7 @@ pub(super) fn check_pace(
     if pace.until_share.is_some() && measured < KNOWN_MIN {
         let seconds = measured.as_secs_f64();
         let way_out = "a mean is known after 5 s at the earliest; say a longer --duration, which is then the most";
-        return idle(&format!("--duration {seconds}s"), way_out);
+        return refuse("--until", &format!("--duration {seconds}s"), way_out);
     }
     if words.storm.is_some() || flags.slow + flags.stop + flags.drop > 0.0 {
         return idle("--slow, --stop, --drop or a storm", way_out);
