@@ -5,12 +5,15 @@
 //!
 //! 1. **links in**: documents that come home, then messages, while the shard can take them;
 //! 2. **ingress**: commands of foreign threads, a bounded number;
-//! 3. **timers and walks**: [`Shard::step`](fanfare_core::Shard::step), with the budget of the limits, or with less while
-//!    the drain is behind;
-//! 4. **frontend drain**: watchers that have something to be told, a bounded number, and answers;
-//! 5. **links out**: documents to their homes, then messages, one release store for each ring that gets any;
-//! 6. **doorbells**: one fence, then one load for each shard that was given something;
-//! 7. **frontend I/O**: [`Frontend::poll`].
+//! 3. **timers**, and what the shard has for itself: [`Shard::step`](fanfare_core::Shard::step) without a walk;
+//! 4. **links out**: documents to their homes, then messages, one release store for each ring that gets any;
+//! 5. **doorbells**: one fence, then one load for each shard that was given something;
+//! 6. **walks**: [`Shard::step`](fanfare_core::Shard::step) with the budget of the limits;
+//! 7. **frontend drain**: watchers that have something to be told, a bounded number, and answers;
+//! 8. **frontend I/O**: [`Frontend::poll`].
+//!
+//! Messages leave before the walks, because these and the drain take most of a turn: another shard would wait for so long,
+//! and what a message is made from would have to be fetched again.
 //!
 //! Then, if the turn did nothing: spin for a while, then rest. Invariant: a shard rests without end only when it is idle
 //! and its inputs are empty, so everything that a turn caused has left before the core sleeps; one that waits for room
@@ -37,16 +40,12 @@ use crate::{SHARDS_MAX, Shard};
 /// Commands taken in one turn, so that foreign threads cannot hold up the walks (C9).
 const COMMANDS_PER_TURN: usize = 256;
 
-/// Watchers drained in one turn: at 2 to 4 us for a socket's write, a turn stays within 4 ms.
-const READY_PER_TURN: usize = 1_024;
-
-/// Entries that are marked in a turn while watchers are left over from the one before: as few as C9 allows, and no more than
-/// are drained. A shard that is late then works its lateness off as it works otherwise, a thousand watchers at a time,
-/// whose lines are still near when they are told. Where marks ran ahead of the drain (4,096 to 256), the whole population
-/// became ready, a notification cost three times as much, and a shard that had been late once at two thirds of its
-/// capacity never caught up (benches/record/2026-11-23/collapse.txt).
-const WALKED_BEHIND: usize = 1_024;
-const _: () = assert!(WALKED_BEHIND <= READY_PER_TURN);
+/// Watchers drained in a turn for each entry that it may mark. Less than one, and marks run ahead of the drain: the whole
+/// population becomes ready, a notification costs three times as much, and a shard that was late once never catches up. One, and
+/// those who became ready while it was late stay ahead of everybody for as long as there is more to mark, so that each watcher's lines
+/// are gone again when its turn comes. With two it tells what it marks while the lines are near
+/// (benches/record/2026-11-23/collapse.txt, turns.txt). At 2 to 4 us for a socket's write a turn of 2,048 stays within 8 ms.
+const READY_PER_ENTRY: usize = 2;
 
 /// First sleep of a shard that waits for room in a ring. Nobody rings for room, so the sleep is short at first.
 const NAP: Duration = Duration::from_micros(100);
@@ -71,8 +70,6 @@ pub(crate) struct Turns<F> {
     stop_told: bool,
     resting: bool,
     naps: u32,
-    /// Whether the last drain ended before it found nobody: it may have left watchers over.
-    behind: bool,
     /// Messages of another shard that are taken in together; empty between two peers.
     incoming: Vec<Message>,
     /// Documents that come home together; empty likewise.
@@ -141,7 +138,6 @@ impl<F: Frontend> Turns<F> {
             stop_told: false,
             resting: false,
             naps: 0,
-            behind: false,
             incoming: Vec::with_capacity(MESSAGES_TOGETHER),
             returned: Vec::with_capacity(MESSAGES_TOGETHER),
             lap_ns: now,
@@ -286,14 +282,17 @@ impl<F: Frontend> Turns<F> {
         self.stats.turns += 1;
         let taken = self.links_in();
         let commands = self.doorkeeper.serve(&mut self.shard, COMMANDS_PER_TURN);
-        let walked_max = if self.behind { WALKED_BEHIND } else { usize::MAX };
-        let step = self.shard.step(now, self.walk_entries.min(walked_max));
-        let drained = self.drain();
-        if taken != 0 || commands || step.more || step.walk_entries != 0 || drained {
+        self.shard.step(now, 0);
+        if taken != 0 || commands || !self.shard.is_idle() {
             // Before the links out: who finds this shard drained must not have missed what it is about to send.
             self.busy();
         }
         let sent = self.links_out();
+        let step = self.shard.step(now, self.walk_entries);
+        let drained = self.drain();
+        if step.more || step.walk_entries != 0 || drained {
+            self.busy();
+        }
         if self.io.is_watching() {
             self.io.look();
         }
@@ -360,12 +359,8 @@ impl<F: Frontend> Turns<F> {
             }
         }
         self.doorkeeper.outcomes_done();
-        self.behind = true;
-        for _ in 0..READY_PER_TURN {
-            let Some(mut outbox) = self.shard.next_outbox() else {
-                self.behind = false;
-                break;
-            };
+        for _ in 0..READY_PER_ENTRY * self.walk_entries {
+            let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;
             let watcher = outbox.watcher();
             if !self.doorkeeper.ready(watcher, &mut outbox) {

@@ -186,9 +186,16 @@ impl<B: ShardMemory> FanOut<B> {
     /// them are marked with what comes next in `lines`, or when those are finished.
     fn walk(&mut self, topic: u32, entries: usize, lines: &mut Lines) -> usize {
         let Topics { topics, entries: runs, places, .. } = &mut self.topics;
-        // The topic that will be walked next, so that the first line of its list is not waited for.
+        // The topics that will be walked next: the first line of the next one's list is asked for with the last of this one's,
+        // and the one after it now, so that none of them is waited for. They were last looked at when they entered the list.
         let next_topic = places[topic].walk_links.next;
-        let next_head = if next_topic == NONE { NONE } else { topics[next_topic].head };
+        let mut next_head = NONE;
+        if next_topic != NONE {
+            next_head = topics[next_topic].head;
+            let after_next = places[next_topic].walk_links.next;
+            topics.approach(after_next);
+            places.approach(after_next);
+        }
         let record = &mut topics[topic];
         let mut left = entries.min(record.remaining as usize) as u32;
         let visited = left;
