@@ -3,7 +3,8 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Wake;
 
 use common::*;
 use fanfare::*;
@@ -120,4 +121,74 @@ fn who_was_late_before_is_told_beside_what_comes() {
     assert!(untold_max > ALL / 2, "ten thousand were ready at once: {untold_max}");
     let alone = ALL.div_ceil(of_a_step);
     assert!(turns <= alone + 2, "{turns} turns for twice {ALL} notes, where marking {ALL} takes {alone}");
+}
+
+/// Notes at the first thing that it is told whether the other shard's bell has rung.
+struct Listens {
+    others_bell: Arc<Bell>,
+    had_rung: Option<bool>,
+}
+
+/// A waker that remembers that it was called.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Frontend for Listens {
+    fn poll(&mut self, _: &mut Shard, _: Tick) -> Poll {
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
+        while outbox.next().is_some() {
+            self.had_rung.get_or_insert(self.others_bell.0.load(Ordering::Relaxed));
+        }
+    }
+
+    fn done(&mut self, _: Ticket, _: Outcome) {}
+}
+
+#[test]
+fn another_shard_hears_of_a_change_before_this_one_tells_its_own_watchers() {
+    let mut engine = Engine::builder().shards(0).hosts(2).patience(LONG).start(|_| NoFrontend).expect("it starts");
+    let bells: [Arc<Bell>; 2] = Default::default();
+    let seats = engine.seats().into_iter().zip([1, 0]);
+    let hosts = seats.map(|(seat, other)| {
+        let others_bell = bells[other].clone();
+        seat.take(move |_| Listens { others_bell, had_rung: None }).expect("it is taken")
+    });
+    let mut hosts: Vec<_> = hosts.collect();
+    let until_rest = |hosts: &mut [Embedded<Listens>]| {
+        // Several times: what one sends wakes the other.
+        for _ in 0..8 {
+            hosts.iter_mut().for_each(|host| while host.step().expect("nothing panics") == Step::Again {});
+        }
+    };
+    let home = hosts[0].index();
+    let whose = (0..).map(PresentityId::new).find(|&id| hosts[0].shard().home_of(id) == home).expect("one is");
+    for host in &mut hosts {
+        let shard = host.shard();
+        let watcher = shard.open_watcher(0).expect("there is room");
+        let group = shard.open_group(watcher, 0, Categories::ALL).expect("there is room");
+        shard.subscribe(group, View::PLAIN, &[whose]).expect("there is room");
+    }
+    until_rest(&mut hosts);
+    // Both have been told what there was.
+    hosts.iter_mut().for_each(|host| host.frontend().had_rung = None);
+    hosts[1].wake_by(Some(bells[1].clone().into()));
+    hosts[0].shard().publish(says(whose, "here")).expect("there is room");
+    while hosts[0].step().expect("nothing panics") == Step::Again {}
+    assert_eq!(hosts[0].frontend().had_rung, Some(true), "it told its own watcher first");
+    until_rest(&mut hosts);
+    assert!(hosts[1].frontend().had_rung.is_some(), "the other shard's watcher was told, too");
+    engine.drain();
+    while !engine.is_drained() {
+        until_rest(&mut hosts);
+    }
+    engine.shutdown().expect("it ends well");
 }

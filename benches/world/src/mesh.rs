@@ -89,7 +89,8 @@ impl Mesh {
         walked - std::mem::replace(&mut self.walked, walked)
     }
 
-    /// One turn of every shard, in the order of the engine's: links in, walks, links out.
+    /// One turn of every shard: links in, walks, links out. The engine sends before it walks, which is the same where nothing is
+    /// drained in between.
     fn turn(&mut self, entries: usize) -> Turn {
         let mut turn = Turn::default();
         for (shard, port) in self.shards.iter_mut().zip(&mut self.ports) {

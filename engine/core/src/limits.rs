@@ -44,7 +44,8 @@ pub struct Limits {
     /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7).
     pub expiries_per_step: u32,
     /// Entries that a step marks: at least 1,024, or C9 does not hold. One costs 5 to 50 ns. The watchers of 1,024 entries are
-    /// still in a core's caches when they are told after the step; four times as many are not.
+    /// still in a core's caches when they are told after the step; four times as many are not. A turn of the engine tells up to
+    /// twice as many watchers, so more entries make longer turns.
     pub walk_entries_per_step: u32,
     /// Walks of so many entries or fewer are short and go first (C9).
     pub short_walk_entries: u32,

@@ -5,10 +5,11 @@
 //!
 //! 1. **links in**: documents that come home, then messages, while the shard can take them;
 //! 2. **ingress**: commands of foreign threads, a bounded number;
-//! 3. **timers**, and what the shard has for itself: [`Shard::step`](fanfare_core::Shard::step) without a walk;
+//! 3. **timers**, what the shard has for itself, and policies: [`Shard::begin_step`](fanfare_core::Shard::begin_step), which looks
+//!    at as many subscriptions as the walks may visit entries;
 //! 4. **links out**: documents to their homes, then messages, one release store for each ring that gets any;
 //! 5. **doorbells**: one fence, then one load for each shard that was given something;
-//! 6. **walks**: [`Shard::step`](fanfare_core::Shard::step) with the budget of the limits;
+//! 6. **walks**: [`Shard::walk`](fanfare_core::Shard::walk) with the budget of the limits;
 //! 7. **frontend drain**: watchers that have something to be told, a bounded number, and answers;
 //! 8. **frontend I/O**: [`Frontend::poll`].
 //!
@@ -44,8 +45,11 @@ const COMMANDS_PER_TURN: usize = 256;
 /// population becomes ready, a notification costs three times as much, and a shard that was late once never catches up. One, and
 /// those who became ready while it was late stay ahead of everybody for as long as there is more to mark, so that each watcher's lines
 /// are gone again when its turn comes. With two it tells what it marks while the lines are near
-/// (benches/record/2026-11-23/collapse.txt, turns.txt). At 2 to 4 us for a socket's write a turn of 2,048 stays within 8 ms.
+/// (benches/record/2026-11-23/collapse.txt, turns.txt). At 2 to 4 us for a socket's write, 2,048 of them take 4 to 8 ms.
 const READY_PER_ENTRY: usize = 2;
+
+/// Watchers drained in a turn however few entries it may mark: after a mass sign-in many are ready without any walk.
+const READY_MIN: usize = 1_024;
 
 /// First sleep of a shard that waits for room in a ring. Nobody rings for room, so the sleep is short at first.
 const NAP: Duration = Duration::from_micros(100);
@@ -282,15 +286,15 @@ impl<F: Frontend> Turns<F> {
         self.stats.turns += 1;
         let taken = self.links_in();
         let commands = self.doorkeeper.serve(&mut self.shard, COMMANDS_PER_TURN);
-        self.shard.step(now, 0);
+        let begun = self.shard.begin_step(now, self.walk_entries);
         if taken != 0 || commands || !self.shard.is_idle() {
             // Before the links out: who finds this shard drained must not have missed what it is about to send.
             self.busy();
         }
         let sent = self.links_out();
-        let step = self.shard.step(now, self.walk_entries);
+        let walked = self.shard.walk(self.walk_entries);
         let drained = self.drain();
-        if step.more || step.walk_entries != 0 || drained {
+        if walked != 0 || drained {
             self.busy();
         }
         if self.io.is_watching() {
@@ -304,12 +308,13 @@ impl<F: Frontend> Turns<F> {
         Turned {
             worked: taken != 0
                 || commands
-                || step.more
-                || step.walk_entries != 0
+                || begun.more
+                || begun.walk_entries != 0
+                || walked != 0
                 || drained
                 || sent != 0
                 || poll.worked,
-            deadline: earlier(step.deadline, poll.deadline),
+            deadline: earlier(begun.deadline, poll.deadline),
         }
     }
 
@@ -359,7 +364,7 @@ impl<F: Frontend> Turns<F> {
             }
         }
         self.doorkeeper.outcomes_done();
-        for _ in 0..READY_PER_ENTRY * self.walk_entries {
+        for _ in 0..(READY_PER_ENTRY * self.walk_entries).max(READY_MIN) {
             let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;
             let watcher = outbox.watcher();

@@ -294,27 +294,42 @@ impl<B: ShardMemory> Shard<B> {
         readers.any(|reader| usize::from(homes.readers[reader].shard) == shard.index())
     }
 
-    /// Lets time pass, takes in what this shard has for itself, applies policies and goes on with the walks for up to
-    /// `entries`; a quarter as many subscriptions again are looked at for policies.
+    /// Makes a step: [`Self::begin_step`], in which a quarter as many subscriptions as `entries`, and one at the least, are
+    /// looked at for policies; then [`Self::walk`] for up to `entries`.
     ///
     /// A `now` before an earlier one counts as that earlier one (C7).
     pub fn step(&mut self, now: Tick, entries: usize) -> Work {
+        let begun = self.begin_step(now, (entries / 4).max(1));
+        let walk_entries = begun.walk_entries + self.walk(entries);
+        Work { walk_entries, more: begun.more || self.fan.has_walks(), ..begun }
+    }
+
+    /// The first half of a step: lets time pass, takes in what this shard has for itself, and looks at up to so many
+    /// subscriptions for policies, which count as entries in what it tells. What it has caused for other shards can be sent
+    /// before the second half, which takes longer. That walks are left to do is not told here.
+    ///
+    /// A `now` before an earlier one counts as that earlier one (C7).
+    pub fn begin_step(&mut self, now: Tick, subscriptions: usize) -> Work {
         self.fan.pass_time(now);
         let expiring = self.expire_presences() | self.fan.expire_due();
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
-        let reevaluated = self.fan.reevaluate((entries / 4).max(1));
-        let walk_entries = self.fan.walk_step(entries);
+        let walk_entries = self.fan.reevaluate(subscriptions);
         let deadlines = [
             self.fan.homes.expiries.first().map(|(expires, _)| expires),
             self.desk.expiries.first().map(|(expires, _)| expires),
             self.desk.edits.first_deadline(),
         ];
         Work {
-            walk_entries: walk_entries + reevaluated,
-            more: expiring || more_for_self || self.fan.has_more(),
+            walk_entries,
+            more: expiring || more_for_self || !self.fan.gates.is_settled(),
             deadline: deadlines.into_iter().flatten().min(),
         }
+    }
+
+    /// The second half of a step: goes on with the walks for up to `entries`, and tells how many it visited.
+    pub fn walk(&mut self, entries: usize) -> usize {
+        self.fan.walk_step(entries)
     }
 
     /// Ends publications that are past their expiry, up to the limit; tells whether more are due.

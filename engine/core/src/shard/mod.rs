@@ -244,9 +244,9 @@ impl<B: ShardMemory> FanOut<B> {
         !self.links[self.index.index()].is_idle()
     }
 
-    /// Whether walks or policies have more to do at once.
-    pub(crate) fn has_more(&self) -> bool {
-        !self.walks.is_empty() || !self.gates.is_settled()
+    /// Whether walks have more to do at once.
+    pub(crate) fn has_walks(&self) -> bool {
+        !self.walks.is_empty()
     }
 
     /// Puts an outcome where the embedder takes it from.
