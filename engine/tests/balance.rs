@@ -87,8 +87,8 @@ impl Frontend for Burst {
 
 /// A burst of notes for one shard, with so many watchers that have just signed in before it: what was untold at a turn's end at the
 /// most, and how many turns it took until all was told.
-fn burst(limits: Limits, late: u64) -> (u64, u64) {
-    let builder = Engine::builder().shards(0).hosts(1).patience(LONG).limits(limits);
+fn burst(late: u64) -> (u64, u64) {
+    let builder = Engine::builder().shards(0).hosts(1).patience(LONG).limits(limits());
     let mut engine = builder.start(|_| NoFrontend).expect("it starts");
     let seen = Arc::new(Seen::default());
     let burst = Burst { seen: seen.clone(), late, is_known: false, is_published: false, marked: 0, told: 0 };
@@ -109,7 +109,7 @@ fn limits() -> Limits {
 #[test]
 fn marks_do_not_run_ahead_of_what_is_told() {
     let of_a_step = u64::from(limits().walk_entries_per_step);
-    let (untold_max, turns) = burst(limits(), 0);
+    let (untold_max, turns) = burst(0);
     assert!(turns >= ALL / of_a_step, "the burst was many turns' work: {turns}");
     assert_eq!(untold_max, 0, "a turn tells what it has marked");
 }
@@ -117,7 +117,7 @@ fn marks_do_not_run_ahead_of_what_is_told() {
 #[test]
 fn who_was_late_before_is_told_beside_what_comes() {
     let of_a_step = u64::from(limits().walk_entries_per_step);
-    let (untold_max, turns) = burst(limits(), ALL);
+    let (untold_max, turns) = burst(ALL);
     assert!(untold_max > ALL / 2, "ten thousand were ready at once: {untold_max}");
     let alone = ALL.div_ceil(of_a_step);
     assert!(turns <= alone + 2, "{turns} turns for twice {ALL} notes, where marking {ALL} takes {alone}");

@@ -292,11 +292,9 @@ impl<F: Frontend> Turns<F> {
             self.busy();
         }
         let sent = self.links_out();
+        // A shard that has something to walk or to tell was not idle above, and so is not taken for drained.
         let walked = self.shard.walk(self.walk_entries);
         let drained = self.drain();
-        if walked != 0 || drained {
-            self.busy();
-        }
         if self.io.is_watching() {
             self.io.look();
         }
