@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::asked::Asked;
-use crate::capacity::Vary;
+use crate::capacity::{SEARCHES_MAX, Vary};
 use crate::compare::args::{self as compare, CompareArgs};
 use crate::history::args::{self as history, HistoryArgs};
 use crate::manual::{self, CompletionsArgs, ManArgs};
@@ -236,6 +236,16 @@ pub struct Flags {
     /// What a search varies: the rate of publications of these users, or the users, each publishing at the model's rate
     #[arg(long, value_enum, default_value_t = Vary::Rate)]
     pub vary: Vary,
+
+    /// Search so often for `capacity`, a point of each in turn, and tell how far they agree; each takes two minutes or three, and
+    /// what the median one found is reported, of two the smaller
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=i64::from(SEARCHES_MAX)))]
+    pub searches: u32,
+
+    /// Judge the points of `capacity` by all of their time, and not only by that in which every shard had its core: what this
+    /// machine carries beside whoever shares it, and not what the target can do
+    #[arg(long)]
+    pub count_disturbed: bool,
 
     /// The most that may be skipped, as a share of what is told
     #[arg(long, value_name = "SHARE", default_value = "1%", value_parser = quantities::share)]

@@ -18,6 +18,7 @@ use crate::capacity;
 use crate::crew::{Answer, Checked, Crew, CrewError, CrewPlan, Order, SignIn};
 use crate::host::Around;
 use crate::pace::Pacing;
+use crate::point::undisturbed::away_us_allowed;
 use crate::point::{PointOrder, PointResult};
 use crate::population::{Population, Totals};
 use crate::progress::Progress;
@@ -26,6 +27,7 @@ use crate::report::{Findings, Phase};
 use crate::sample::Sample;
 use crate::settings::{Purpose, Settings};
 use crate::sign_in::Division;
+use crate::slo::Slo;
 use crate::targets::{self, Sizes, Target, TargetError, TargetName};
 use crate::trace::TraceError;
 use crate::trace::recording::{Recorded, Recording};
@@ -135,7 +137,7 @@ impl<'a> Session<'a> {
         self.build()?;
         let sign_in = self.sign_in()?;
         self.hot_user = self.most_watched();
-        let mut search = None;
+        let mut searches = Vec::new();
         let mut point = None;
         if !sign_in.cut {
             match self.settings.purpose {
@@ -145,9 +147,8 @@ impl<'a> Session<'a> {
                     self.settings.traces.replay.as_ref().map_or(Ok(()), Replay::verify)?;
                 }
                 Purpose::Capacity => {
-                    let found = capacity::search(self)?;
-                    point = found.best.clone();
-                    search = Some(found);
+                    searches = capacity::search(self)?;
+                    point = capacity::reported(&searches).and_then(|search| search.best.clone());
                 }
             }
         }
@@ -161,7 +162,7 @@ impl<'a> Session<'a> {
             totals: self.totals,
             sign_in,
             point,
-            search,
+            searches,
             checked,
             sample,
             checked_presentities: sample.count(self.settings.traits.users),
@@ -299,6 +300,7 @@ impl<'a> Session<'a> {
         let warm_up = Duration::from_micros(drawing.measure_from_us - drawing.from_us);
         let mut result = PointResult::of(&drawing, &parts, loops, around.until_now());
         result.paced = pacing.map(Pacing::end);
+        result.leave_out_disturbed(away_us_allowed(self.settings.slo.as_ref().and_then(Slo::strictest)));
         let since_us = clock.now().as_micros().saturating_sub(drawing.measure_from_us);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         result.distributions.began = now.saturating_sub(Duration::from_micros(since_us));

@@ -7,13 +7,19 @@
 //! notifications delivered, turns skipped. What happened after the last interval is in none.
 //!
 //! Lives on each shard's core, merged on the main thread. Costs three divisions a publication (planned, sent,
-//! told) and one comparison a poll.
+//! told) and two comparisons a poll.
 
 /// The shortest interval: shorter ones hold too few publications to have a 99th percentile.
 const INTERVAL_US_MIN: u64 = 100_000;
 
 /// The most intervals: about as many columns as a page shows apart, and what a shard keeps for each is 30 KB.
 const INTERVALS_MAX: u64 = 100;
+
+/// The shortest interval where only turns are counted: a core is away for about as long, with what has to be caught up with.
+const FINE_US_MIN: u64 = 10_000;
+
+/// The most of those: half a megabyte of counts.
+const FINE_MAX: u64 = 1 << 14;
 
 /// Equal parts of the measured time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +36,18 @@ impl Intervals {
     /// Divides a time: at most a hundred intervals, none shorter than 100 ms.
     #[must_use]
     pub fn over(from_us: u64, end_us: u64) -> Self {
+        Self::divided(from_us, end_us, INTERVAL_US_MIN, INTERVALS_MAX)
+    }
+
+    /// Divides it for turns alone: by 10 ms, or into some thousands of intervals.
+    #[must_use]
+    pub fn fine(from_us: u64, end_us: u64) -> Self {
+        Self::divided(from_us, end_us, FINE_US_MIN, FINE_MAX)
+    }
+
+    fn divided(from_us: u64, end_us: u64, interval_us_min: u64, count_max: u64) -> Self {
         let whole_us = end_us.saturating_sub(from_us);
-        let interval_us = whole_us.div_ceil(INTERVALS_MAX).max(INTERVAL_US_MIN);
+        let interval_us = whole_us.div_ceil(count_max).max(interval_us_min);
         Self { from_us, interval_us, count: whole_us.div_ceil(interval_us) as usize }
     }
 
@@ -52,7 +68,9 @@ impl Intervals {
         Self { count: self.count.min(usize::try_from(begun).unwrap_or(usize::MAX)), ..*self }
     }
 
-    fn begin_us(&self, at: usize) -> u64 {
+    /// When one of them begins.
+    #[must_use]
+    pub fn begin_us(&self, at: usize) -> u64 {
         self.from_us + at as u64 * self.interval_us
     }
 }

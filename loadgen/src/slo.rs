@@ -120,10 +120,10 @@ impl Slo {
         self.over(latency).map(say).collect()
     }
 
-    /// The strictest of the terms that were missed: what it allows, and what was measured, in microseconds.
+    /// The shortest time that any term allows.
     #[must_use]
-    pub fn missed_strictest(&self, latency: &[Quantiles; 3]) -> Option<(Duration, u64)> {
-        self.over(latency).map(|term| (term.below, term.measured_us(latency))).min()
+    pub fn strictest(&self) -> Option<Duration> {
+        self.terms.iter().map(|term| term.below).min()
     }
 
     fn over(&self, latency: &[Quantiles; 3]) -> impl Iterator<Item = &Term> {

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::capacity::Vary;
-use crate::point::PointResult;
+use crate::point::{PointResult, Undisturbed};
+use crate::recorder::Quantiles;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
 use crate::settings::{Purpose, Settings};
@@ -19,6 +20,9 @@ const SUSPENDED_MAX: Duration = Duration::from_millis(50);
 /// The share of the shards' time from which on others on the machine have to be mentioned.
 const OTHERS_MAX: f64 = 0.05;
 
+/// The share of a point's time that cores were away for, or had to catch up with that, from which on it may be what it failed for.
+const DISTURBED_MAX: f64 = 0.5;
+
 /// What a point failed for; nothing if it passed.
 #[must_use]
 pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
@@ -27,16 +31,34 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
         // Whatever holds of nothing says nothing: such a point keeps every target.
         reasons.push("nothing was due in the measured time: raise --rate or --duration".to_owned());
     }
-    if let Some(slo) = &settings.slo {
-        reasons.extend(slo.missed(&point.latency));
-    }
-    if point.skipped_share() > settings.skip_max {
-        reasons.push(format!(
-            "{:.2} % were skipped, more than {:.2} %",
-            100.0 * point.skipped_share(),
-            100.0 * settings.skip_max
-        ));
-    }
+    // What others on the machine made late is not held against a rate: that is looked for, and not a run's own verdict.
+    reasons.extend(match calm(point, settings) {
+        Some(calm) => of_calm(calm, settings),
+        None => late_or_skipped(&point.latency, point.skipped_share(), settings),
+    });
+    reasons.extend(rate_missed(point));
+    reasons.extend(broken(point));
+    reasons
+}
+
+/// Whether fewer were sent than were planned, or too late.
+fn rate_missed(point: &PointResult) -> Option<String> {
+    let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
+    // A schedule that was worked off late has not held its rate either. Half a second's grace is for short ones, of which
+    // a hiccup of the machine is a large part.
+    let planned_per_s = point.issued.planned as f64 / point.measured_s.max(1e-6);
+    let slow = point.sent_per_s < 0.97 * planned_per_s && point.lag.p99 > 500_000;
+    (missed || slow).then(|| {
+        format!(
+            "the rate was missed: {} of {} publications planned were sent, at {:.0} a second instead of {:.0}",
+            point.issued.sent, point.issued.planned, point.sent_per_s, planned_per_s
+        )
+    })
+}
+
+/// What no machine is an excuse for.
+fn broken(point: &PointResult) -> Vec<String> {
+    let mut reasons = Vec::new();
     if point.unfinished != 0 {
         reasons.push(format!("{} publications did not reach every watcher in time", point.unfinished));
     }
@@ -53,47 +75,52 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
             point.around.suspended.as_secs_f64()
         ));
     }
-    let missed = (point.issued.sent as f64) < SENT_MIN * point.issued.planned as f64;
-    // A schedule that was worked off late has not held its rate either. Half a second's grace is for short ones, of which
-    // a hiccup of the machine is a large part.
-    let planned_per_s = point.issued.planned as f64 / point.measured_s.max(1e-6);
-    let slow = point.sent_per_s < 0.97 * planned_per_s && point.lag.p99 > 500_000;
-    if missed || slow {
-        reasons.push(format!(
-            "the rate was missed: {} of {} publications planned were sent, at {:.0} a second instead of {:.0}",
-            point.issued.sent, point.issued.planned, point.sent_per_s, planned_per_s
-        ));
-    }
     if point.faults.sum() != 0 {
         reasons.push(format!("promises were broken: {:?}", point.faults));
     }
     reasons
 }
 
-/// What is late for longer than so many times of standing still was not late for that.
-const LATE_BY_STANDING: u64 = 10;
-
-/// A core is away for less than this all the time, and nobody is to be excused for it.
-const STOOD_MIN: Duration = Duration::from_millis(5);
-
-/// Whether others on the machine had the CPUs for so much of a point, or once for so long, that what it failed for may have
-/// been theirs.
-#[must_use]
-pub fn is_disturbed(point: &PointResult, reasons: &[String], settings: &Settings) -> bool {
-    others_share(point) > OTHERS_MAX || stood_still(point, reasons, settings)
+/// What this misses of the targets.
+fn late_or_skipped(latency: &[Quantiles; 3], skipped_share: f64, settings: &Settings) -> Vec<String> {
+    let mut reasons = settings.slo.as_ref().map_or_else(Vec::new, |slo| slo.missed(latency));
+    if skipped_share > settings.skip_max {
+        let (skipped, most) = (100.0 * skipped_share, 100.0 * settings.skip_max);
+        reasons.push(format!("{skipped:.2} % were skipped, more than {most:.2} %"));
+    }
+    reasons
 }
 
-/// Whether a point has missed latencies only, and a shard's core was once away for half of what the target allows, and
-/// what was late was not much later than that explains. A hypervisor's other guests are told by no other sign.
-fn stood_still(point: &PointResult, reasons: &[String], settings: &Settings) -> bool {
-    let Some(slo) = &settings.slo else { return false };
-    if point.cut || reasons.len() != slo.missed(&point.latency).len() {
+/// What decides about a point that missed a target in all of its time: the part in which every shard had its core, if
+/// there is enough of that. Nothing for a point that kept them, for there is nothing to be excused, or where disturbed time
+/// is to count.
+fn calm<'a>(point: &'a PointResult, settings: &Settings) -> Option<&'a Undisturbed> {
+    if settings.count_disturbed || late_or_skipped(&point.latency, point.skipped_share(), settings).is_empty() {
+        return None;
+    }
+    point.undisturbed.as_ref()
+}
+
+fn of_calm(calm: &Undisturbed, settings: &Settings) -> Vec<String> {
+    let mut reasons = late_or_skipped(&calm.latency, calm.skipped_share, settings);
+    reasons.iter_mut().for_each(|reason| reason.push_str(", in undisturbed time"));
+    reasons
+}
+
+/// Whether others on the machine may be to blame for all that a point failed for: they had the CPUs for a twentieth of the
+/// time, or kept cores for long in most of it. Never for what was late or skipped while every shard had its core.
+#[must_use]
+pub fn is_disturbed(point: &PointResult, settings: &Settings) -> bool {
+    if !broken(point).is_empty() || calm(point, settings).is_some_and(|calm| !of_calm(calm, settings).is_empty()) {
         return false;
     }
-    let stood = Duration::from_micros(point.stood_us_max);
-    slo.missed_strictest(&point.latency).is_some_and(|(below, measured_us)| {
-        stood >= STOOD_MIN.max(below / 2) && measured_us <= LATE_BY_STANDING * point.stood_us_max
-    })
+    has_others(point) || point.disturbed_share > DISTURBED_MAX
+}
+
+/// Whether others had the CPUs for so much of a point that it has to be mentioned.
+#[must_use]
+pub fn has_others(point: &PointResult) -> bool {
+    others_share(point) > OTHERS_MAX
 }
 
 /// The share of a point's time in which others had the CPUs, in this system and in others on the same machine.
@@ -177,12 +204,20 @@ pub fn warnings(findings: &Findings, settings: &Settings) -> Vec<String> {
         warnings.push(format!("publishers waited {waits} times for the recording, which shows in their lag"));
     }
     let Some(point) = &findings.point else { return warnings };
+    if let Some(calm) = calm(point, settings).filter(|calm| of_calm(calm, settings).is_empty()) {
+        warnings.push(format!(
+            "the target was kept in the {:.0} % of the time in which every shard had its core; in all of it {}: that is what others on \
+             this machine cost, and --count-disturbed counts it",
+            100.0 * calm.share,
+            late_or_skipped(&point.latency, point.skipped_share(), settings).join(", and ")
+        ));
+    }
     let incomplete = point.traffic.answers.incomplete;
     if incomplete != 0 {
         let late = "policies were not applied by every shard in time; they were closed there until then";
         warnings.push(format!("{incomplete} {late}"));
     }
-    if others_share(point) > OTHERS_MAX {
+    if has_others(point) {
         warnings.push(format!(
             "others had the CPUs for {:.0} % of the time (this system {:.1} %, the hypervisor {:.1} %): repeat it on a quiet machine",
             100.0 * others_share(point),
@@ -273,36 +308,51 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::args::Cli;
-    use crate::host::{Host, Surroundings};
-    use crate::plan::Occasion;
-    use crate::point::PointAnswer;
-    use crate::schedule::Shape;
-    use crate::targets::LoopTimes;
+    use crate::args::{Cli, Verb};
+    use crate::host::Host;
+    use crate::point::undisturbed;
+
+    fn settings(flags: &str) -> Settings {
+        let line = format!("loadgen --users 200 --contacts 5 --shards 1 --html none {flags}");
+        let flags = Cli::try_parse_from(line.split_whitespace()).unwrap().flags;
+        Settings::resolve(Purpose::Capacity, flags, Host::look(), line).unwrap()
+    }
+
+    fn point(late_us: u64, away: &[(u64, u64)]) -> PointResult {
+        let mut point = undisturbed::tests::point(late_us, away);
+        point.leave_out_disturbed(1_000);
+        point
+    }
 
     #[test]
-    fn who_stood_still_for_long_is_excused_for_what_that_explains() {
-        let line = "loadgen --users 200 --contacts 5 --shards 1 --html none";
-        let flags = Cli::try_parse_from(line.split(' ')).unwrap().flags;
-        let settings = Settings::resolve(Purpose::Capacity, flags, Host::look(), line.to_owned()).unwrap();
-        let measure = Some(Duration::from_secs(1));
-        let occasion =
-            Occasion { number: 1, rate_per_s: 1.0, hot_user: 0, from_us: 0, warm_up: Duration::ZERO, measure };
-        let drawing = occasion.drawing(1, Shape::default());
-        let excused = |stood_us_max, p99, skipped| {
-            let parts = [PointAnswer::default()];
-            let mut point = PointResult::of(&drawing, &parts, LoopTimes::default(), Surroundings::default());
-            (point.stood_us_max, point.latency[2].p99, point.skipped, point.delivered) =
-                (stood_us_max, p99, skipped, 100);
-            point.issued.planned = 1;
-            point.issued.sent = 1;
-            is_disturbed(&point, &of_point(&point, &settings), &settings)
+    fn a_rate_is_judged_by_the_time_in_which_every_shard_had_its_core() {
+        let (away, elsewhere) = ([(325_000, 20_000)], [(725_000, 20_000)]);
+        let search = settings("");
+        let verdict = |away: &[(u64, u64)], settings| {
+            let point = point(40_000, away);
+            (of_point(&point, settings).is_empty(), is_disturbed(&point, settings))
         };
-        // The target is 10 ms.
-        assert!(excused(5_000, 12_000, 0) && excused(40_000, 90_000, 0));
-        assert!(!excused(4_900, 12_000, 0), "that is what every machine does");
-        assert!(!excused(6_000, 300_000, 0), "that is a target which falls behind");
-        assert!(!excused(40_000, 90_000, 5), "nobody skips because he stood still");
-        assert!(!excused(40_000, 9_000, 0), "nothing was missed");
+        assert_eq!(verdict(&away, &search), (true, false), "what was late was the machine's");
+        assert_eq!(verdict(&elsewhere, &search), (false, false), "it was late while nobody was away");
+        assert_eq!(verdict(&[], &search), (false, false));
+        assert_eq!(verdict(&away, &settings("--count-disturbed")), (false, false), "it was asked to count");
+        assert_eq!(calm(&point(500, &away), &search), None, "nothing is to be excused");
+    }
+
+    #[test]
+    fn where_too_little_is_left_to_judge_by_all_of_it_counts_and_is_excused() {
+        let search = settings("");
+        let point = point(40_000, &[(890_000, 880_000)]);
+        assert_eq!((of_point(&point, &search).is_empty(), is_disturbed(&point, &search)), (false, true));
+        let broken = PointResult { unfinished: 1, ..point };
+        assert!(!is_disturbed(&broken, &search), "no machine is an excuse for that");
+    }
+
+    #[test]
+    fn a_run_is_judged_by_all_of_its_time() {
+        let line = "loadgen run --users 200 --contacts 5 --shards 1 --slo 10ms";
+        let Some(Verb::Run(flags)) = Cli::try_parse_from(line.split(' ')).unwrap().command else { panic!("{line}") };
+        let run = Settings::resolve(Purpose::Run, flags, Host::look(), line.to_owned()).unwrap();
+        assert!(!of_point(&point(40_000, &[(325_000, 20_000)]), &run).is_empty());
     }
 }

@@ -49,6 +49,10 @@ fn wrong_flags_are_refused() {
 #[test]
 fn what_would_be_passed_over_is_refused() {
     refused("run --vary users --users 200", &["--vary users", "`loadgen run`", "`loadgen capacity`"]);
+    refused("run --searches 2 --users 200", &["--searches 2", "`loadgen run`", "`loadgen capacity`"]);
+    refused("--searches 2 --vary users --users 200", &["--searches 2", "--vary users"]);
+    refused("--searches 0 --users 200", &["--searches", "1..=10"]);
+    refused("run --count-disturbed --users 200", &["--count-disturbed", "`loadgen run`"]);
     refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
     refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
     refused("--until 5% --users 200", &["--until", "a search for capacity", "`loadgen run`"]);

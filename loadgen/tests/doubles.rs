@@ -60,6 +60,38 @@ fn a_limit_that_is_known_is_found_and_named() {
 }
 
 #[test]
+fn several_searches_take_turns_and_the_median_one_is_reported() {
+    let line = format!(
+        "capacity {ON_A_DOUBLE} --target double:bucket=4000/s --duration 300ms --slo last.p99<50ms --searches 2"
+    );
+    let (_, report) = run(&line, "turns");
+    let capacity = &report["capacity"];
+    let found = |search: &Value| search["found_per_s"].as_f64().unwrap();
+    let searches = capacity["searches"].as_array().unwrap();
+    assert_eq!(searches.len(), 2, "{capacity}");
+    let least = searches.iter().map(found).fold(f64::INFINITY, f64::min);
+    assert_eq!(capacity["publications_per_s"].as_f64().unwrap(), least, "of two the smaller: {capacity}");
+    for (number, search) in searches.iter().enumerate() {
+        let points = capacity["points"].as_array().unwrap();
+        let of_it = points.iter().filter(|point| point["search"] == number);
+        let passed = |rate: f64| of_it.clone().any(|point| point["sent_per_s"] == rate && point["passed"] == true);
+        assert!(found(search) == 0.0 || passed(found(search)), "what a search found is one of its points: {capacity}");
+    }
+}
+
+#[test]
+fn what_a_target_does_is_nobody_elses_doing() {
+    // It stands still for a tenth of the time, and its watchers are told late; its core is its own all the while.
+    let line = format!("run {ON_A_DOUBLE} --target double:stall=100ms/1s --rate 500 --duration 4s --skip-max 100%");
+    let (_, report) = run(&line, "stall");
+    let undisturbed = &report["undisturbed"];
+    // A machine that took the core for most of the time has left too little to tell.
+    if undisturbed["share"].as_f64().is_some_and(|share| share > 0.5) {
+        assert!(undisturbed["latency_us"]["last"]["p99"].as_u64().unwrap() > 50_000, "{undisturbed}");
+    }
+}
+
+#[test]
 fn bad_watchers_are_told_in_the_end_and_nobody_waits_for_them() {
     let line = "run --users 500 --contacts 20 --rate 500 --duration 2s --skip-max 100% --slow 5% --stop 5% \
                 --drop 100%/min --schedule reconnect-storm:20%/500ms";

@@ -96,12 +96,12 @@ fn broken_files_are_refused_with_their_name_the_place_and_what_was_expected() {
     let capacity = format!(
         r#"{{"publications_per_s":1,"notifications_per_s":1,"users_by_rate":1,"users_by_memory":1,"lync_pools":1,
         "rate_limited_by":null,"rate_limited_by_evidence":null,"own_rate_per_s":1,"points":[{}]}}"#,
-        vec![point; 1_001].join(",")
+        vec![point; 10_001].join(",")
     );
     let mut report: Value = serde_json::from_str(saved()).unwrap();
     report["capacity"] = serde_json::from_str(&capacity).unwrap();
     let said = refusal("points.json", &report.to_string());
-    assert!(said.contains("`capacity.points` has 1001 entries, expected at most 1000"), "{said}");
+    assert!(said.contains("`capacity.points` has 10001 entries, expected at most 10000"), "{said}");
     let said = refusal("histogram.json", &changed("/curves/from_plan/last/histogram_us", "AAAA".into()));
     assert!(said.contains("`curves.from_plan.last.histogram_us`: not an HdrHistogram"), "{said}");
     let said = refusal("interval.json", &changed("/series/interval_s", 0.into()));

@@ -32,10 +32,17 @@ pub const GROW: Duration = Duration::from_millis(1_000);
 const NARROW: Duration = Duration::from_millis(2_000);
 /// The share of the shards' time from which on they have none left.
 const BUSY_ENOUGH: f64 = 0.75;
-/// No new point begins after this time, so that the whole stays within two minutes.
-const SEARCH_MAX: Duration = Duration::from_secs(95);
+/// No new point of a search begins after this time of its own, so that the whole of one stays within two minutes.
+const SEARCH_MAX: Duration = Duration::from_secs(80);
+/// So long a search makes points again that others on the machine have spoiled, before it takes them for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The same where several searches take turns: that takes minutes anyway.
+const PATIENCE_OF_MANY: Duration = Duration::from_secs(60);
 /// The share of the time that a confirmation is counted with, so that short ones have time for all steps.
 const CONFIRMING_MAX: u32 = 4;
+
+/// More searches in turns say nothing that so many do not, and take half an hour.
+pub const SEARCHES_MAX: u32 = 10;
 
 /// What a search can vary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,8 +56,10 @@ pub enum Vary {
 /// What a search found.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// The confirmed point.
+    /// The confirmed point; of a search that was cut before there was one, the long point that was under way.
     pub best: Option<PointResult>,
+    /// Whether it is confirmed.
+    pub is_confirmed: bool,
     /// The lowest point above it that failed.
     pub limit: Option<PointResult>,
     /// All points, in order: rate, p99 of last, skipped share, and what it failed for.
@@ -72,13 +81,20 @@ pub struct Tried {
     pub last_p99_us: u64,
     /// Skipped turns as a share.
     pub skipped_share: f64,
-    /// The longest time for which a shard's core cannot have been the shard's.
-    pub stood_us_max: u64,
+    /// The share of its time in which every shard had its core, and what the 99th percentile of the last watcher was in it;
+    /// nothing where that was too little to say anything.
+    pub undisturbed: Option<(f64, u64)>,
     /// What it failed for; nothing if it passed.
     pub reasons: Vec<String>,
 }
 
 impl Search {
+    /// What was confirmed; 0 if nothing was.
+    #[must_use]
+    pub fn found_per_s(&self) -> f64 {
+        self.best.as_ref().filter(|_| self.is_confirmed).map_or(0.0, |point| point.sent_per_s)
+    }
+
     /// Points that failed at a rate at or below one that passed a long point: something else was to blame, or the
     /// target has no one limit.
     #[must_use]
@@ -95,25 +111,75 @@ impl Search {
     }
 }
 
-/// Searches.
+/// Searches as often as was asked for, point by point in turns: what the machine does in the meantime, all searches have
+/// part in, and where they differ it is by what each of them met.
 ///
 /// # Errors
 /// A generator that breaks off.
-pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
-    let mut search = Search::default();
-    let begin = Instant::now();
-    let longest = session.settings().duration;
-    let begin_per_s = session.settings().rate_per_s.max(BEGIN_PER_S);
-    let mut hunt = Hunt::new(begin_per_s, RATES_PER_S, SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
-    let mut failed = Failed::default();
-    search.ended = Some(loop {
-        if session.is_cut() {
-            break Ended::Cut;
+pub fn search(session: &mut Session<'_>) -> Result<Vec<Search>, RunError> {
+    let mut seekers: Vec<_> = (0..session.settings().searches).map(|_| Seeker::new(session.settings())).collect();
+    while seekers.iter().any(Seeker::is_under_way) {
+        for seeker in &mut seekers {
+            seeker.go_on(session)?;
         }
-        let (stage, rate) = match hunt.next(begin.elapsed()) {
-            Next::End(ended) => break ended,
-            Next::Try(stage, rate) => (stage, rate),
+    }
+    Ok(seekers.into_iter().map(Seeker::end).collect())
+}
+
+/// The search that is reported of several: the one that found the median, or the smaller of the two in the middle. Of
+/// searches that were cut, one that has measured something.
+#[must_use]
+pub fn reported(searches: &[Search]) -> Option<&Search> {
+    let is_cut = searches.iter().any(|search| search.ended == Some(Ended::Cut));
+    let has_point = |search: &&Search| search.best.is_some();
+    let mut sorted: Vec<_> = searches.iter().filter(|search| !is_cut || has_point(search)).collect();
+    sorted.sort_by(|one, other| one.found_per_s().total_cmp(&other.found_per_s()));
+    sorted.get(sorted.len().saturating_sub(1) / 2).copied()
+}
+
+/// A search under way, which tries a point whenever it is its turn.
+struct Seeker {
+    hunt: Hunt,
+    /// What its own points have taken, without those that were made again.
+    spent: Duration,
+    /// What points may take that have to be made again.
+    patience: Duration,
+    search: Search,
+    failed: Failed,
+}
+
+impl Seeker {
+    fn new(settings: &Settings) -> Self {
+        let begin_per_s = settings.rate_per_s.max(BEGIN_PER_S);
+        let confirming = settings.duration.min(SEARCH_MAX / CONFIRMING_MAX);
+        let hunt = Hunt::new(begin_per_s, RATES_PER_S, SEARCH_MAX, confirming);
+        let patience = match settings.searches {
+            _ if settings.count_disturbed => Duration::ZERO,
+            1 => PATIENCE,
+            _ => PATIENCE_OF_MANY,
         };
+        Self { hunt, spent: Duration::ZERO, patience, search: Search::default(), failed: Failed::default() }
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.search.ended.is_none()
+    }
+
+    /// One point, if it has not ended.
+    fn go_on(&mut self, session: &mut Session<'_>) -> Result<(), RunError> {
+        if self.is_under_way() {
+            self.search.ended = match self.hunt.next(self.spent) {
+                _ if session.is_cut() => Some(Ended::Cut),
+                Next::End(ended) => Some(ended),
+                Next::Try(stage, rate) => self.attempt(session, stage, rate)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn attempt(&mut self, session: &mut Session<'_>, stage: Stage, rate: f64) -> Result<Option<Ended>, RunError> {
+        let begin = Instant::now();
+        let longest = session.settings().duration;
         let (name, measure) = match stage {
             Stage::Grow => ("grow", GROW.min(longest)),
             Stage::Narrow => ("narrow", NARROW.min(longest)),
@@ -123,21 +189,32 @@ pub fn search(session: &mut Session<'_>) -> Result<Search, RunError> {
         let point = session.point(name, rate, measure, Some(hopeless))?;
         let tried = Tried::of(session.settings(), &point);
         let went = tried.went(session.settings(), &point, hopeless);
-        search.points.push(tried);
+        self.search.points.push(tried);
         if session.is_cut() && went != Went::Passed {
             // Cut short, it says nothing about the rate; what was measured until then is reported all the same.
-            search.best = search.best.or_else(|| (stage == Stage::Confirm).then_some(point));
-            break Ended::Cut;
+            let measured = (stage == Stage::Confirm).then_some(point);
+            self.search.best = self.search.best.take().or(measured);
+            return Ok(Some(Ended::Cut));
         }
-        hunt.tell(stage, rate, went);
+        let took = begin.elapsed();
+        if went == Went::Disturbed && !self.patience.is_zero() {
+            self.patience = self.patience.saturating_sub(took);
+            return Ok(None);
+        }
+        self.spent += took;
+        self.hunt.tell(stage, rate, went);
         if went != Went::Passed {
-            failed.keep(&hunt, rate, point);
-        } else if stage == Stage::Confirm && hunt.confirmed() == Some(rate) {
-            search.best = Some(point);
+            self.failed.keep(&self.hunt, rate, point);
+        } else if stage == Stage::Confirm && self.hunt.confirmed() == Some(rate) {
+            self.search.best = Some(point);
+            self.search.is_confirmed = true;
         }
-    });
-    search.limit = failed.lowest(&hunt);
-    Ok(search)
+        Ok(None)
+    }
+
+    fn end(self) -> Search {
+        Search { limit: self.failed.lowest(&self.hunt), ..self.search }
+    }
 }
 
 /// So late, more than one in a hundred of a point's publications has missed the target already.
@@ -173,7 +250,7 @@ impl Tried {
             sent_per_s: point.sent_per_s,
             last_p99_us: point.latency[2].p99,
             skipped_share: point.skipped_share(),
-            stood_us_max: point.stood_us_max,
+            undisturbed: point.undisturbed.as_ref().map(|calm| (calm.share, calm.latency[2].p99)),
             reasons: verdict::of_point(point, settings),
         }
     }
@@ -181,7 +258,7 @@ impl Tried {
     /// A try of which nothing was measured.
     fn nothing(settings: &Settings, reasons: Vec<String>) -> Self {
         let (rate_per_s, users) = (settings.rate_per_s, settings.traits.users);
-        Self { rate_per_s, users, sent_per_s: 0.0, last_p99_us: 0, skipped_share: 0.0, stood_us_max: 0, reasons }
+        Self { rate_per_s, users, sent_per_s: 0.0, last_p99_us: 0, skipped_share: 0.0, undisturbed: None, reasons }
     }
 
     /// What it says of its load, when nobody could tell from a point later than `hopeless` whether it will do.
@@ -189,9 +266,45 @@ impl Tried {
         let is_late = point.cut || u128::from(point.lag.max) > hopeless.as_micros();
         match self.reasons.is_empty() {
             true => Went::Passed,
-            false if verdict::is_disturbed(point, &self.reasons, settings) => Went::Disturbed,
-            false if is_late && point.busy_share() > BUSY_ENOUGH => Went::FailedPlainly,
+            false if verdict::is_disturbed(point, settings) => Went::Disturbed,
+            false if is_late && point.busy_share() > BUSY_ENOUGH && !verdict::has_others(point) => Went::FailedPlainly,
             false => Went::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Surroundings;
+    use crate::plan::Occasion;
+    use crate::point::PointAnswer;
+    use crate::schedule::Shape;
+    use crate::targets::LoopTimes;
+
+    /// A search that found this, or nothing.
+    fn search(found_per_s: f64) -> Search {
+        let measure = Some(Duration::from_secs(1));
+        let occasion =
+            Occasion { number: 1, rate_per_s: 1.0, hot_user: 0, from_us: 0, warm_up: Duration::ZERO, measure };
+        let drawing = occasion.drawing(1, Shape::default());
+        let point = PointResult::of(&drawing, &[PointAnswer::default()], LoopTimes::default(), Surroundings::default());
+        let best = (found_per_s != 0.0).then_some(PointResult { sent_per_s: found_per_s, ..point });
+        Search { is_confirmed: best.is_some(), best, ..Search::default() }
+    }
+
+    #[test]
+    fn the_search_in_the_middle_is_reported_and_of_two_the_one_that_found_less() {
+        let reported = |found: &[f64]| {
+            let searches: Vec<_> = found.iter().map(|&found| search(found)).collect();
+            reported(&searches).map(Search::found_per_s)
+        };
+        assert_eq!(reported(&[]), None);
+        assert_eq!(reported(&[7.0]), Some(7.0));
+        assert_eq!(reported(&[9.0, 7.0]), Some(7.0));
+        assert_eq!(reported(&[9.0, 0.0]), Some(0.0), "one that found nothing is no reason to believe the other");
+        assert_eq!(reported(&[9.0, 7.0, 8.0]), Some(8.0));
+        let cut = [Search { ended: Some(Ended::Cut), ..Search::default() }, search(7.0)];
+        assert_eq!(super::reported(&cut).map(Search::found_per_s), Some(7.0), "what was measured until then");
     }
 }

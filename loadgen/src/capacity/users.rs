@@ -90,6 +90,7 @@ fn search_by(
         let is_confirmed = went == Went::Passed && stage == Stage::Confirm && hunt.confirmed() == Some(users);
         if is_confirmed {
             search.best.clone_from(&findings.point);
+            search.is_confirmed = true;
         }
         if is_confirmed || hunt.confirmed().is_none() {
             last = Some((tried, findings));
@@ -102,7 +103,7 @@ fn search_by(
         findings.point = None;
     }
     findings.cut |= ended == Ended::Cut;
-    findings.search = Some(search);
+    findings.searches = vec![search];
     Ok((settings.found(found), findings))
 }
 

@@ -7,10 +7,12 @@
 //! counts as failed.
 
 mod result;
+pub mod undisturbed;
 
 use std::sync::Arc;
 
 pub use result::{Distributions, PointResult};
+pub use undisturbed::Undisturbed;
 
 pub use crate::series::Marks;
 
@@ -49,6 +51,8 @@ pub struct PointAnswer {
     pub latencies: Latencies,
     /// What was planned, sent and told, interval by interval.
     pub counts: Counts,
+    /// Turns told and skipped, in finer intervals.
+    pub fine_counts: Counts,
     /// How late publications were sent.
     pub lag: Times,
     /// What the machine did to the shard.
@@ -95,6 +99,7 @@ pub struct Point {
     cut_at_us: Option<u64>,
     generator_ns: u64,
     turns: Turns,
+    fine_turns: Turns,
     shown_us: u64,
     stepped_us: u64,
     marks_before: Option<Marks>,
@@ -133,6 +138,7 @@ impl Point {
             cut_at_us: None,
             generator_ns: 0,
             turns: Turns::over(intervals),
+            fine_turns: Turns::over(order.drawing.fine_intervals()),
             shown_us: 0,
             stepped_us: 0,
             marks_before: None,
@@ -166,6 +172,7 @@ impl Point {
             self.measured_from = Some((now_us, marks, *told));
         }
         self.turns.look(now_us, marks);
+        self.fine_turns.look(now_us, marks);
         self.cut_if_needed(publisher, now_us);
         let target_before_ns = publisher.issued().target_ns;
         if publisher.publish_due(send) {
@@ -185,6 +192,7 @@ impl Point {
         if self.measured_to.is_none() && (self.order.drawing.is_planned() || self.cut_at_us.is_some()) {
             self.measured_to = Some((now_us, marks, *told));
             self.turns.end(marks);
+            self.fine_turns.end(marks);
         }
         let overdue = now_us > end_us + DRAIN_MAX_US;
         if self.unfinished(publisher) != 0 && !overdue {
@@ -226,6 +234,7 @@ impl Point {
         }
         if drawing.measure_from_us != self.order.drawing.measure_from_us {
             self.turns = Turns::over(drawing.intervals());
+            self.fine_turns = Turns::over(drawing.fine_intervals());
             recorder.divide_latencies(drawing.intervals());
         }
         publisher.keep_to(&drawing);
@@ -276,6 +285,7 @@ impl Point {
             issued: *publisher.issued(),
             latencies: recorder.take_latencies(),
             counts,
+            fine_counts: self.fine_turns.counts().clone(),
             lag: publisher.lag().clone(),
             gaps: Gaps::default(),
             traffic: Traffic {

@@ -3,10 +3,12 @@
 //! Made once a point, on the main thread. What is summed here the shards have counted; nothing is measured again.
 
 use super::PointAnswer;
+use super::undisturbed::{self, Undisturbed};
 use crate::host::{Surroundings, ThreadTimes};
 use crate::pace::Paced;
 use crate::publisher::Issued;
 use crate::recorder::{Faults, Latencies, Quantiles, Times};
+use crate::rig::Away;
 use crate::schedule::Drawing;
 use crate::series::Counts;
 use crate::targets::LoopTimes;
@@ -38,8 +40,6 @@ pub struct PointResult {
     pub shard_gap: Quantiles,
     /// Elapsed between two polls in any case.
     pub generator_gap: Quantiles,
-    /// The longest time for which a shard's core cannot have been the shard's.
-    pub stood_us_max: u64,
     /// Notes delivered, until everybody was told.
     pub delivered: u64,
     /// Turns skipped in that time.
@@ -70,6 +70,10 @@ pub struct PointResult {
     pub troubled: TroubleCounts,
     /// Whether the schedule was cut short.
     pub cut: bool,
+    /// What of it was measured while every shard had its core, if some was not and enough was.
+    pub undisturbed: Option<Undisturbed>,
+    /// The share of the measured time that is not in there.
+    pub disturbed_share: f64,
     /// How warm-up and mean stood, where it was measured by them.
     pub paced: Option<Paced>,
 }
@@ -87,6 +91,12 @@ pub struct Distributions {
     pub generator_gap: Times,
     /// What was planned, sent and told, interval by interval.
     pub counts: Counts,
+    /// Turns told and skipped, in finer intervals.
+    pub fine_counts: Counts,
+    /// When shards' cores were somebody else's, in no order.
+    pub away: Vec<Away>,
+    /// Whether that was more often than was kept.
+    pub away_is_more: bool,
     /// When the measured time began, since the Unix epoch.
     pub began: Duration,
 }
@@ -126,7 +136,6 @@ impl PointResult {
             shard_gap: distributions.shard_gap.quantiles(),
             generator_gap: distributions.generator_gap.quantiles(),
             distributions: Box::new(distributions),
-            stood_us_max: parts.iter().map(|part| part.gaps.stood_us_max).max().unwrap_or(0),
             delivered: sum(|part| part.delivered),
             skipped: sum(|part| part.skipped),
             notes: sum(|part| part.tally.notes),
@@ -145,8 +154,20 @@ impl PointResult {
             told_s: parts.iter().map(|part| part.window_us).max().unwrap_or(0) as f64 / 1e6,
             faults,
             cut: parts.iter().any(|part| part.cut_at_us.is_some()),
+            undisturbed: None,
+            disturbed_share: 0.0,
             paced: None,
         }
+    }
+
+    /// Finds out what was measured while no shard's core was away for so long, and lets go of what that takes: megabytes a
+    /// point, of which a search has many.
+    pub fn leave_out_disturbed(&mut self, away_us: u64) {
+        self.disturbed_share = undisturbed::disturbed_share(self, away_us);
+        self.undisturbed = Undisturbed::of(self, away_us);
+        self.distributions.latencies.singles = Vec::new();
+        self.distributions.away = Vec::new();
+        self.distributions.fine_counts = Counts::default();
     }
 
     /// Skipped turns as a share of all that became due.
@@ -183,11 +204,15 @@ impl Distributions {
         self.shard_gap.merge(&part.gaps.shard);
         self.generator_gap.merge(&part.gaps.generator);
         self.counts.add(&part.counts);
+        self.fine_counts.add(&part.fine_counts);
+        self.away.extend_from_slice(&part.gaps.away);
+        self.away_is_more |= part.gaps.away_is_more;
     }
 
     /// The measured time ended before the one that was planned.
     fn cut(&mut self, end_us: u64) {
         self.counts.cut(end_us);
+        self.fine_counts.cut(end_us);
         self.latencies.timeline.cut(end_us);
     }
 }

@@ -7,6 +7,7 @@ use hdrhistogram::Histogram;
 
 use super::Told;
 use super::quantiles::{HIGHEST_US, Times};
+use super::singles::Singles;
 use crate::series::Intervals;
 
 /// First, median and last watcher.
@@ -45,13 +46,15 @@ pub struct Latencies {
     pub from_send: Latency,
     /// From the plan, interval by interval.
     pub timeline: Timeline,
+    /// From the plan, publication by publication; a list for each core.
+    pub singles: Vec<Singles>,
 }
 
 impl Latencies {
     /// Nothing yet, to be divided so.
     #[must_use]
     pub fn over(intervals: Intervals) -> Self {
-        Self { timeline: Timeline::over(intervals), ..Self::default() }
+        Self { timeline: Timeline::over(intervals), singles: vec![Singles::with_room()], ..Self::default() }
     }
 
     /// Divides otherwise what comes from now on.
@@ -66,6 +69,9 @@ impl Latencies {
         self.from_plan.record(from_plan);
         self.from_send.record(from_plan.map(|micros| micros.saturating_sub(late_us)));
         self.timeline.record(told.plan_us, from_plan);
+        if let Some(singles) = self.singles.first_mut() {
+            singles.record(told.plan_us, from_plan);
+        }
     }
 
     /// Adds another core's.
@@ -73,6 +79,7 @@ impl Latencies {
         self.from_plan.merge(&other.from_plan);
         self.from_send.merge(&other.from_send);
         self.timeline.merge(&other.timeline);
+        self.singles.extend(other.singles.iter().cloned());
     }
 }
 

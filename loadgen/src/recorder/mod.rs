@@ -15,6 +15,7 @@ mod log;
 mod quantiles;
 mod reading;
 mod seen;
+mod singles;
 mod tally;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use quantiles::{Quantiles, Times};
 use reading::{Reader, Reading, Wrong};
 use seen::Seen;
 pub use seen::{Followed, bytes as bytes_of_followed};
+pub use singles::{Single, Singles};
 pub use tally::{Faults, Tally};
 
 use crate::payload::Press;

@@ -23,6 +23,11 @@ impl Times {
         self.0.saturating_record(micros.max(1));
     }
 
+    /// Adds one time as often as that.
+    pub fn record_many(&mut self, micros: u64, count: u64) {
+        self.0.saturating_record_n(micros.max(1), count);
+    }
+
     /// Adds another core's.
     pub fn merge(&mut self, other: &Self) {
         self.0.add(&other.0).expect("all have the same bounds");

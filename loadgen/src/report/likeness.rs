@@ -11,7 +11,7 @@ const DRAWN: [&str; 7] =
     ["seed", "runtime_why", "watchers", "subscriptions", "contacts_mean", "endpoints_per_user", "document_bytes"];
 /// Flags whose meaning is not in the other keys of the configuration, and what they are if they are not said. A report of
 /// before they were written down has none of them, and is taken for one that was run as usual.
-const ASKED: [(&str, &str); 12] = [
+const ASKED: [(&str, &str); 13] = [
     ("contacts", "the model's"),
     ("endpoints", "the model's"),
     ("document", "the model's"),
@@ -22,6 +22,7 @@ const ASKED: [(&str, &str); 12] = [
     ("drop", "0%/min"),
     ("target", "embedded"),
     ("vary", "rate"),
+    ("searches", "1"),
     ("warm-up", "usual"),
     ("until", "all of --duration"),
 ];

@@ -23,13 +23,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use schema::{
-    Books, Capacity, CapacityPoint, Cells, Config, Cost, Curve, Curves, Generator, LatencyUs, Noise, Notifications,
-    Publications, Report, RigUs, Series, SeriesUs, Troubled, WatcherCurves,
+    Books, Capacity, CapacityPoint, CapacitySearch, Cells, Config, Cost, Curve, Curves, Generator, LatencyUs, Noise,
+    Notifications, Publications, Report, RigUs, Series, SeriesUs, Troubled, Undisturbed, WatcherCurves,
 };
 
-use crate::capacity::Search;
 use crate::capacity::Vary;
 use crate::capacity::hunt::Ended;
+use crate::capacity::{self, Search};
 use crate::crew::{Checked, SignIn};
 use crate::point::PointResult;
 use crate::population::Totals;
@@ -61,7 +61,7 @@ pub struct Findings {
     /// The point that the report is about: the rate of `run`, the best one of `capacity`.
     pub point: Option<PointResult>,
     /// The search of `capacity`.
-    pub search: Option<Search>,
+    pub searches: Vec<Search>,
     /// The final check.
     pub checked: Checked,
     /// Whose watchers were followed.
@@ -114,7 +114,7 @@ impl Report {
         let point = findings.point.as_ref();
         let capacity = match settings.purpose {
             Purpose::Run => None,
-            Purpose::Capacity => Some(capacity(settings, &findings)),
+            Purpose::Capacity => Some(capacity_of(settings, &findings)),
         };
         let limit = limit(settings, &findings, capacity.as_ref());
         let steadiness = point.and_then(|point| steady::Steady::of(&point.distributions, settings));
@@ -174,6 +174,15 @@ impl Report {
             latency_us: point.map_or_else(LatencyUs::default, |point| {
                 let [first, median, last] = point.latency;
                 LatencyUs { first, median, last }
+            }),
+            undisturbed: point.and_then(|point| point.undisturbed).map(|calm| {
+                let [first, median, last] = calm.latency;
+                Undisturbed {
+                    share: round(calm.share, 4),
+                    away_us: calm.away_us,
+                    latency_us: LatencyUs { first, median, last },
+                    skipped_share: round(calm.skipped_share, 6),
+                }
             }),
             troubled: point.filter(|point| point.troubled.bad != 0).map(|point| Troubled {
                 watchers: point.troubled.bad,
@@ -269,6 +278,7 @@ fn config(settings: &Settings, findings: &Findings) -> Config {
         slo: settings.slo.as_ref().map(ToString::to_string),
         slo_us: settings.slo.as_ref().and_then(Slo::last_p99).map(|below| below.as_micros() as u64),
         skip_max: settings.skip_max,
+        judged_by: if settings.count_disturbed { "all" } else { "undisturbed" }.to_owned(),
         document_bytes: totals.document_bytes / u64::from(users),
         contacts_mean: round(totals.subscriptions as f64 / totals.watchers.max(1) as f64, 2),
         internal_share: round(traits.mean(|kind| kind.internal_share), 6),
@@ -321,9 +331,9 @@ fn cost(findings: &Findings) -> Cost {
     }
 }
 
-fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
+fn capacity_of(settings: &Settings, findings: &Findings) -> Capacity {
     let nothing = Search::default();
-    let search = findings.search.as_ref().unwrap_or(&nothing);
+    let search = capacity::reported(&findings.searches).unwrap_or(&nothing);
     let rate = findings.point.as_ref().map_or(0.0, |point| point.sent_per_s);
     let users_by_rate = rate * 3600.0 / settings.publications_per_hour;
     let engine_bytes = findings.checked.engine_bytes as f64;
@@ -350,16 +360,29 @@ fn capacity(settings: &Settings, findings: &Findings) -> Capacity {
         failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
         knee_per_s: search.knee_per_s().map(|rate| round(rate, 1)),
         disturbed_points: search.disturbed(),
-        points: search
-            .points
+        searches: findings
+            .searches
             .iter()
-            .map(|tried| CapacityPoint {
+            .map(|search| CapacitySearch {
+                found_per_s: round(search.found_per_s(), 1),
+                failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
+                ended: search.ended.map_or("", |ended| why_it_ended(ended, settings.vary)).to_owned(),
+            })
+            .collect(),
+        points: findings
+            .searches
+            .iter()
+            .enumerate()
+            .flat_map(|(number, search)| search.points.iter().map(move |tried| (number, tried)))
+            .map(|(number, tried)| CapacityPoint {
+                search: number,
                 rate_per_s: round(tried.rate_per_s, 1),
                 users: tried.users,
                 sent_per_s: round(tried.sent_per_s, 1),
                 last_p99_us: tried.last_p99_us,
                 skipped_share: round(tried.skipped_share, 6),
-                stood_us_max: tried.stood_us_max,
+                undisturbed_share: tried.undisturbed.map(|(share, _)| round(share, 4)),
+                undisturbed_last_p99_us: tried.undisturbed.map(|(_, p99_us)| p99_us),
                 passed: tried.reasons.is_empty(),
                 reasons: tried.reasons.clone(),
             })

@@ -22,8 +22,8 @@ const BYTES_MAX: u64 = 64 << 20;
 /// Intervals of the longest series, and edges of its cells: ten times what is written, so that a page stays a page.
 const INTERVALS_MAX: usize = 1_000;
 
-/// Rows of the longest table of something else: no search tries so many points.
-const ROWS_MAX: usize = 1_000;
+/// Rows of the longest table of something else: no searches try so many points.
+const ROWS_MAX: usize = 10_000;
 
 /// Why a saved report cannot be shown.
 #[derive(Debug, Error)]

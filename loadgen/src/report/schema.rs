@@ -35,6 +35,9 @@ pub struct Report {
     pub notifications: Notifications,
     pub traffic: BTreeMap<String, Kind>,
     pub latency_us: LatencyUs,
+    /// What of it was measured while every shard had its core; nothing where that was all of it, or too little to say anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undisturbed: Option<Undisturbed>,
     /// Watchers that behave badly, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub troubled: Option<Troubled>,
@@ -159,6 +162,9 @@ pub struct Config {
     pub slo: Option<String>,
     pub slo_us: Option<u64>,
     pub skip_max: f64,
+    /// What time decided whether the target was kept: `all`, or `undisturbed`.
+    #[serde(default = "all")]
+    pub judged_by: String,
     pub document_bytes: u64,
     pub contacts_mean: f64,
     pub internal_share: f64,
@@ -226,6 +232,23 @@ pub struct RigUs {
     pub shard_gap_us: Quantiles,
     pub generator_gap_us: Quantiles,
     pub generator_lag_us: Quantiles,
+}
+
+/// How results of before were judged.
+fn all() -> String {
+    "all".to_owned()
+}
+
+/// What was measured while every shard had its core, without what was on its way or being caught up with when one had not.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct Undisturbed {
+    /// The share of the measured time that this is.
+    pub share: f64,
+    /// Times were left out in which a core was away for so long.
+    pub away_us: u64,
+    pub latency_us: LatencyUs,
+    pub skipped_share: f64,
 }
 
 /// Watchers that nobody waits for.
@@ -325,21 +348,53 @@ pub struct Capacity {
     /// Points that failed at or below what was found, where something else was to blame.
     #[serde(default)]
     pub disturbed_points: usize,
+    /// What each search has found that took turns; the rest is that of the median one, of two the one that found less.
+    #[serde(default)]
+    pub searches: Vec<CapacitySearch>,
+    /// Of all searches, one after the other.
     pub points: Vec<CapacityPoint>,
+}
+
+impl Capacity {
+    /// What the search that found least has found, as a share of what the one that found most has; nothing of one search.
+    #[must_use]
+    pub fn agreement_share(&self) -> Option<f64> {
+        let found = || self.searches.iter().map(|search| search.found_per_s);
+        let most = found().fold(0.0, f64::max);
+        (self.searches.len() > 1 && most > 0.0).then(|| found().fold(most, f64::min) / most)
+    }
+}
+
+/// One search of several.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[allow(missing_docs, reason = "see `Report`")]
+pub struct CapacitySearch {
+    /// What was confirmed; 0 if nothing was.
+    pub found_per_s: f64,
+    /// The lowest rate above it that failed.
+    pub failed_per_s: Option<f64>,
+    /// Why it ended.
+    pub ended: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct CapacityPoint {
+    /// Which search it was of, from 0.
+    #[serde(default)]
+    pub search: usize,
     pub rate_per_s: f64,
     #[serde(default)]
     pub users: u32,
     pub sent_per_s: f64,
     pub last_p99_us: u64,
     pub skipped_share: f64,
-    /// The longest time for which a shard's core cannot have been the shard's.
+    /// The share of its time in which every shard had its core; nothing where that was all, or too little to say anything.
     #[serde(default)]
-    pub stood_us_max: u64,
+    pub undisturbed_share: Option<f64>,
+    /// The 99th percentile of the last watcher in that time.
+    #[serde(default)]
+    pub undisturbed_last_p99_us: Option<u64>,
     pub passed: bool,
     pub reasons: Vec<String>,
 }

@@ -207,6 +207,14 @@ fn latency(page: &mut String, report: &Report) -> std::fmt::Result {
     quantiles(page, "median watcher", &latency.median)?;
     quantiles(page, "last watcher", &latency.last)?;
     quantiles(page, "last watcher, from send", &report.latency_from_send_us.last)?;
+    if let Some(calm) = &report.undisturbed {
+        quantiles(page, "last watcher, undisturbed", &calm.latency_us.last)?;
+        let (share, away) = (100.0 * calm.share, micros(calm.away_us));
+        writeln!(
+            page,
+            "  undisturbed: the {share:.0} % of the time in which no shard's core was away for {away} or more"
+        )?;
+    }
     writeln!(
         page,
         "  from plan counts what a publication waited because generator or target kept it from being sent; from send does not"
@@ -353,6 +361,14 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
         capacity.failed_per_s.map_or_else(String::new, |rate| format!("; {} publications/s failed", count(rate)));
     let knee = capacity.knee_per_s.map_or_else(String::new, |rate| format!("; latency turns up at {}/s", count(rate)));
     writeln!(page, "  search         {}{failed}{knee}", capacity.ended)?;
+    if let Some(share) = capacity.agreement_share() {
+        let found: Vec<_> = capacity.searches.iter().map(|search| count(search.found_per_s)).collect();
+        let (all, least) = (found.join(", "), 100.0 * share);
+        writeln!(
+            page,
+            "  in turns       {all}/s found; the least is {least:.1} % of the most, and the median is reported"
+        )?;
+    }
     if capacity.disturbed_points != 0 {
         let points = capacity.disturbed_points;
         writeln!(page, "  disturbed      {points} point{} failed at or below what passed", plural(points as u64))?;

@@ -153,6 +153,12 @@ impl Drawing {
     pub fn intervals(&self) -> Intervals {
         if self.is_planned() { Intervals::over(self.measure_from_us, self.end_us) } else { Intervals::default() }
     }
+
+    /// The same time in finer intervals.
+    #[must_use]
+    pub fn fine_intervals(&self) -> Intervals {
+        if self.is_planned() { Intervals::fine(self.measure_from_us, self.end_us) } else { Intervals::default() }
+    }
 }
 
 /// An endless sequence of arrivals.

@@ -82,6 +82,10 @@ pub struct Settings {
     pub slo: Option<Slo>,
     /// The most that may be skipped.
     pub skip_max: f64,
+    /// How often is searched, in turns.
+    pub searches: u32,
+    /// Whether all of a point's time decides, and not only that in which every shard had its core. Always in a run.
+    pub count_disturbed: bool,
     /// The machine.
     pub host: Host,
     /// The process whose CPU and memory are reported: this one, or a server's.
@@ -158,6 +162,8 @@ impl Settings {
             pace,
             slo: flags.slo.or(slo),
             skip_max: flags.skip_max,
+            searches: flags.searches,
+            count_disturbed: purpose == Purpose::Run || flags.count_disturbed,
             host,
             pid: flags.pid.or_else(|| i32::try_from(std::process::id()).ok()),
             command,

@@ -23,6 +23,24 @@ pub(super) fn check_flags(purpose: Purpose, flags: &Flags) -> Result<(), Setting
             way_out: "a run is of one rate and one population; say `loadgen capacity`, or leave it out",
         });
     }
+    if flags.searches != 1 && (purpose == Purpose::Run || flags.vary == Vary::Users) {
+        let flag = format!("--searches {}", flags.searches);
+        let (beside, way_out) = match purpose {
+            Purpose::Run => ("`loadgen run`", "a run searches for nothing; say `loadgen capacity`, or leave it out"),
+            Purpose::Capacity => (
+                "--vary users",
+                "each try is a population of its own, and the search one of minutes; repeat the command",
+            ),
+        };
+        return Err(SettingsError::Idle { flag, beside: beside.to_owned(), way_out });
+    }
+    if purpose == Purpose::Run && flags.count_disturbed {
+        return Err(SettingsError::Idle {
+            flag: "--count-disturbed".to_owned(),
+            beside: "`loadgen run`".to_owned(),
+            way_out: "a run is judged by all of its time; leave it out",
+        });
+    }
     if flags.runtime != RuntimeName::Auto && flags.target != TargetName::Embedded {
         return Err(SettingsError::Idle {
             flag: format!("--runtime {}", name_of(flags.runtime)),

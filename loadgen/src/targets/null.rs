@@ -127,7 +127,7 @@ impl Teller {
         Self {
             publisher: Publisher::new(&common, seat.shard),
             recorder: Recorder::new(seat.shard, Arc::clone(&common.log), sizes.users, slots, sample),
-            rig: Rig::default(),
+            rig: if server.is_some() { Rig::with_polls_that_wait() } else { Rig::default() },
             crowd: Crowd::default(),
             server,
             point: None,
@@ -147,11 +147,12 @@ impl Teller {
             }
             let measuring = self.point.as_ref().is_some_and(Point::is_measuring);
             // All work is done inside a poll: between two of them there is none.
-            self.rig.enter(begin_ns / 1_000, 0, measuring);
+            let in_point = self.point.is_some();
+            self.rig.enter(begin_ns / 1_000, 0, in_point, measuring);
             let nap_us = begin_ns / 1_000 + NAP.as_micros() as u64;
             let due_us = self.poll().map(|due_us| due_us.min(nap_us));
             let end_ns = clock.nanos();
-            self.rig.leave(end_ns / 1_000, due_us);
+            self.rig.leave(end_ns / 1_000, due_us, in_point);
             let wait_us = due_us.map(|due_us| due_us.saturating_sub(end_ns / 1_000));
             let spent = match wait_us {
                 None => &shared.work_ns,

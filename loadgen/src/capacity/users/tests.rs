@@ -43,7 +43,7 @@ fn findings(settings: &Settings, is_kept: bool) -> Findings {
         totals: Totals::default(),
         sign_in: SignIn::default(),
         point: Some(point),
-        search: None,
+        searches: Vec::new(),
         checked: Checked::default(),
         sample: Sample::ALL,
         checked_presentities: 0,
@@ -65,9 +65,9 @@ fn refusal() -> RunError {
 #[test]
 fn a_population_that_is_refused_is_too_large_and_does_not_end_the_search() {
     let run = |tried: &Settings| if tried.traits.users > 10_000 { Err(refusal()) } else { Ok(findings(tried, true)) };
-    let (found, findings) = search_by(settings(), &AtomicBool::new(false), run).unwrap();
+    let (found, mut findings) = search_by(settings(), &AtomicBool::new(false), run).unwrap();
     assert!((9_700..=10_000).contains(&found.traits.users), "{}", found.traits.users);
-    let search = findings.search.unwrap();
+    let search = findings.searches.remove(0);
     assert_eq!(search.ended, Some(Ended::Settled));
     let refused: Vec<_> = search.points.iter().filter(|tried| tried.users > 10_000).collect();
     assert!(!refused.is_empty() && refused.iter().all(|tried| tried.reasons[0].contains("too many subscriptions")));

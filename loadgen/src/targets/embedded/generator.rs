@@ -272,7 +272,8 @@ impl Frontend for Generator {
         let measuring = matches!(&self.task, Task::Point(point) if point.is_measuring());
         let counters = shard.counters();
         let work = counters.delivered + counters.walk_entries + counters.published + counters.updates_taken;
-        self.rig.enter(now_us, work, measuring);
+        let in_point = matches!(self.task, Task::Point(_));
+        self.rig.enter(now_us, work, in_point, measuring);
         if let Some(order) = self.seat.order() {
             self.task = self.begin(order);
         }
@@ -292,7 +293,7 @@ impl Frontend for Generator {
         // may be waiting behind him: a storm that took a nap after every few would be the rig's and not the network's.
         let due_us = self.go_on(shard, now_us).filter(|_| !moved).map(|due_us| due_us.min(now_us + NAP_US));
         let end_us = if due_us.is_some() { now_us } else { self.seat.common.clock.now().as_micros() };
-        self.rig.leave(end_us, due_us);
+        self.rig.leave(end_us, due_us, in_point);
         match due_us {
             None => Poll::WORKED,
             Some(due_us) => Poll { worked: false, deadline: Some(now.after_micros(due_us.saturating_sub(now_us))) },
