@@ -82,7 +82,7 @@ pub struct Tried {
     /// Skipped turns as a share.
     pub skipped_share: f64,
     /// The share of its time in which every shard had its core, and what the 99th percentile of the last watcher was in it;
-    /// nothing where that was too little to say anything.
+    /// nothing where that was all of it, or too little to say anything.
     pub undisturbed: Option<(f64, u64)>,
     /// What it failed for; nothing if it passed.
     pub reasons: Vec<String>,
