@@ -200,7 +200,7 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
 
-    /// How long to measure, such as 500ms, 30s or 5m [default: 10s, 8s for the long points of `capacity`, and all of a
+    /// How long to measure, such as 500ms, 30s or 5m [default: 10s, 4s for the long points of `capacity`, and all of a
     /// trace, of which less can be replayed and not more]
     #[arg(long, value_parser = quantities::time)]
     pub duration: Option<Duration>,
@@ -223,6 +223,12 @@ pub struct Flags {
     /// What turns the shards of the embedded engine
     #[arg(long, value_enum, default_value_t = RuntimeName::Auto)]
     pub runtime: RuntimeName,
+
+    /// How long a shard of the embedded engine with nothing to do keeps looking before it sleeps, from 0 to 1s: longer takes
+    /// more CPU, and shields latency from others on the machine, who come in where a core was given up
+    /// [default: the engine's own, 50us]
+    #[arg(long, value_name = "TIME", value_parser = quantities::spin)]
+    pub spin: Option<Duration>,
 
     /// Everything random is drawn from it
     #[arg(long, default_value = "1")]

@@ -102,6 +102,7 @@ impl<'a> Session<'a> {
             composed,
             outside_share: 1.0 - settings.traits.mean(|kind| kind.watchers[0]),
             runtime: settings.runtime,
+            spin: settings.spin,
         };
         let troubles = (!settings.troubles.is_none()).then_some(TroublePlan {
             troubles: settings.troubles,

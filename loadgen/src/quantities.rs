@@ -23,6 +23,16 @@ pub fn time(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads how long something is to be looked for: nothing, or a time of a second at most, after which it is no more seldom
+/// enough for a wake-up to matter.
+///
+/// # Errors
+/// What would have been right.
+pub fn spin(text: &str) -> Result<Duration, String> {
+    let spin = if text == "0" { Ok(Duration::ZERO) } else { time(text) }?;
+    if spin <= Duration::from_secs(1) { Ok(spin) } else { Err("must be from 0 to 1s".to_owned()) }
+}
+
 /// Writes a moment, counted from the Unix epoch, in RFC 3339 and UTC.
 #[must_use]
 pub fn moment(since_epoch: Duration) -> String {

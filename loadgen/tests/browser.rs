@@ -44,7 +44,7 @@ fn others_can_read_what_is_written() {
     ));
     loadgen(&format!("run {small} --schedule trace:run.trace --speed 2 --html replay.html"));
     loadgen(&format!("run {small} --target double:stall=200ms/1s --rate 1000 --duration 2s --html double.html"));
-    loadgen(&format!("capacity {small} --slo 200ms --duration 500ms --html capacity.html --json capacity.json"));
+    loadgen(&format!("capacity {small} --slo 200ms --duration 200ms --html capacity.html --json capacity.json"));
     loadgen("report run.json capacity.json --out overlay.html");
     std::fs::write(folder().join("schema.json"), loadgen("schema").stdout).unwrap();
 

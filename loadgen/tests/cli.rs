@@ -54,6 +54,9 @@ fn what_would_be_passed_over_is_refused() {
     refused("--searches 0 --users 200", &["--searches", "1..=10"]);
     refused("run --count-disturbed --users 200", &["--count-disturbed", "`loadgen run`"]);
     refused("run --runtime thread --target null --users 200", &["--runtime thread", "--target null"]);
+    refused("run --spin 1ms --target null --users 200", &["--spin", "--target null"]);
+    refused("run --spin 0 --runtime host --users 200", &["--spin", "--runtime host"]);
+    refused("run --spin 2s --users 200", &["--spin", "from 0 to 1s"]);
     refused("--runtime glommio --target double:service=20us", &["--runtime glommio", "--target double"]);
     refused("--until 5% --users 200", &["--until", "a search for capacity", "`loadgen run`"]);
     for warm_up in ["", "--warm-up steady"] {
@@ -153,7 +156,7 @@ fn policies_that_change_all_the_time_break_no_promise() {
 #[test]
 fn a_small_search_tells_the_capacity() {
     let path = scratch("capacity.json");
-    let line = "--users 200 --contacts 10 --duration 300ms --slo 200ms --model plain";
+    let line = "--users 200 --contacts 10 --duration 100ms --slo 200ms --model plain";
     let (code, page, complaint) = output(&format!("{line} --json {}", path.display()));
     assert!(code == PASS || code == Some(1), "{page}{complaint}");
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

@@ -46,7 +46,7 @@ fn latency_that_grows_all_the_while_is_told_and_a_short_time_is_not_judged() {
 
 #[test]
 fn a_limit_that_is_known_is_found_and_named() {
-    let line = format!("capacity {ON_A_DOUBLE} --target double:bucket=8000/s --duration 400ms --slo last.p99<50ms");
+    let line = format!("capacity {ON_A_DOUBLE} --target double:bucket=8000/s --duration 200ms --slo last.p99<50ms");
     let (code, report) = run(&line, "bucket");
     assert_eq!(code, PASS, "{report}");
     let found = report["capacity"]["publications_per_s"].as_f64().unwrap();
@@ -62,7 +62,7 @@ fn a_limit_that_is_known_is_found_and_named() {
 #[test]
 fn several_searches_take_turns_and_the_median_one_is_reported() {
     let line = format!(
-        "capacity {ON_A_DOUBLE} --target double:bucket=4000/s --duration 300ms --slo last.p99<50ms --searches 2"
+        "capacity {ON_A_DOUBLE} --target double:bucket=4000/s --duration 200ms --slo last.p99<50ms --searches 2"
     );
     let (_, report) = run(&line, "turns");
     let capacity = &report["capacity"];

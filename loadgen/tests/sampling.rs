@@ -99,6 +99,7 @@ fn check_after_a_loss(sample: Sample, drawn_by: Sample) -> (Checked, [u64; 2]) {
         composed: false,
         outside_share: 0.0,
         runtime: RuntimeName::Thread,
+        spin: None,
     };
     let mut watchers = [0, 0];
     let mut scratch = Scratch::default();

@@ -2,13 +2,13 @@
 //!
 //! Lives inside a search, on the main thread. Machines are noisy: what fails once may have met somebody else's work, while
 //! hardly anything passes by luck. So one pass of a short point shows that a load can be carried for a moment, and a
-//! failure is believed when it was seen again or was too plain for luck. Long points outvote short ones, and decide by their
-//! majority. The invariant: what is called confirmed has passed more long points than it failed. Cost: a list of as many
+//! failure is believed when it was seen again or was too plain for luck. Long points outvote short ones. The invariant: what
+//! is called confirmed has passed at least as many long points as it failed. Cost: a list of as many
 //! loads as were tried, looked through at each question.
 
 /// So many short points have to fail, and none pass, before a load is taken for too much; of disturbed ones twice as many,
 /// for whoever had the CPUs may have them for some seconds.
-const SHORT_MIN: u32 = 3;
+const SHORT_MIN: u32 = 2;
 /// So many long ones, and more than passed.
 const LONG_MIN: u32 = 2;
 
@@ -103,14 +103,14 @@ impl Evidence {
         highest(self.tried.iter().filter(|tried| tried.short.passed != 0))
     }
 
-    /// The highest load that passed more long points than it failed.
-    pub(super) fn confirmed(&self) -> Option<f64> {
-        highest(self.tried.iter().filter(|tried| tried.long.passed > tried.long.failed))
-    }
-
-    /// How many loads long points have tried.
-    pub(super) fn tried_long(&self) -> usize {
-        self.tried.iter().filter(|tried| !tried.long.is_empty()).count()
+    /// Of the loads that passed at least as many long points as they failed, the nearest to another: the one with the least
+    /// ratio to it, of two alike the lower.
+    pub(super) fn confirmed_near(&self, load: f64) -> Option<f64> {
+        let distance = |other: &f64| (other / load).ln().abs();
+        let confirmed =
+            self.tried.iter().filter(|tried| tried.long.passed != 0 && tried.long.passed >= tried.long.failed);
+        let loads = confirmed.map(|tried| tried.load);
+        loads.min_by(|one, other| distance(one).total_cmp(&distance(other)).then(one.total_cmp(other)))
     }
 
     /// The lowest load above another that stands as too much.
@@ -121,14 +121,6 @@ impl Evidence {
             .filter(|tried| tried.load > load && self.is_too_much(tried))
             .min_by(|one, other| one.load.total_cmp(&other.load))?;
         Some(TooMuch { load: lowest.load, is_sure: lowest.is_sure() })
-    }
-
-    /// The lowest load that long points have tried, if nothing but disturbed ones speak against it, and too few of those.
-    pub(super) fn in_doubt(&self) -> Option<f64> {
-        let tried = self.tried.iter().filter(|tried| !tried.long.is_empty());
-        let lowest = tried.min_by(|one, other| one.load.total_cmp(&other.load))?;
-        let in_doubt = lowest.long.failed == lowest.long.disturbed || lowest.long.passed != 0;
-        (in_doubt && !lowest.is_sure()).then_some(lowest.load)
     }
 
     /// A failure below what passed was somebody else's fault: who carries more carries less.
@@ -164,25 +156,15 @@ mod tests {
     fn a_failure_is_believed_when_it_was_seen_again_or_was_plain() {
         let failed = (Short, 8.0, Went::Failed);
         assert_eq!(of(&[failed]).too_much_above(0.0), too_much(8.0, false));
-        assert_eq!(of(&[failed; 3]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!(of(&[failed; 2]).too_much_above(0.0), too_much(8.0, true));
         let disturbed = (Short, 8.0, Went::Disturbed);
-        assert_eq!(of(&[disturbed; 5]).too_much_above(0.0), too_much(8.0, false));
-        assert_eq!(of(&[disturbed; 6]).too_much_above(0.0), too_much(8.0, true));
-        assert_eq!(of(&[failed, disturbed, failed, disturbed]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!(of(&[disturbed; 3]).too_much_above(0.0), too_much(8.0, false));
+        assert_eq!(of(&[disturbed; 4]).too_much_above(0.0), too_much(8.0, true));
+        assert_eq!(of(&[failed, disturbed, disturbed]).too_much_above(0.0), too_much(8.0, true));
         assert_eq!(of(&[(Short, 8.0, Went::FailedPlainly)]).too_much_above(0.0), too_much(8.0, true));
         let luck = of(&[failed, failed, (Short, 8.0, Went::Passed)]);
         assert_eq!((luck.too_much_above(0.0), luck.carried()), (None, Some(8.0)));
         assert_eq!(of(&[failed, (Short, 9.0, Went::Passed)]).too_much_above(0.0), None, "more has passed");
-    }
-
-    #[test]
-    fn what_only_disturbed_points_speak_against_is_in_doubt() {
-        let (passed, disturbed) = ((Long, 8.0, Went::Passed), (Long, 8.0, Went::Disturbed));
-        assert_eq!(of(&[disturbed]).in_doubt(), Some(8.0));
-        assert_eq!(of(&[disturbed, passed]).in_doubt(), Some(8.0), "one for it and one against it");
-        assert_eq!(of(&[disturbed, disturbed]).in_doubt(), None);
-        assert_eq!(of(&[(Long, 8.0, Went::Failed)]).in_doubt(), None);
-        assert_eq!(of(&[(Short, 8.0, Went::Disturbed)]).in_doubt(), None);
     }
 
     #[test]
@@ -191,10 +173,19 @@ mod tests {
             ((Short, 8.0, Went::Passed), (Long, 8.0, Went::Passed), (Long, 8.0, Went::Failed));
         assert_eq!(of(&[short, failed]).too_much_above(0.0), too_much(8.0, false));
         let even = of(&[short, failed, passed]);
-        assert_eq!((even.confirmed(), even.too_much_above(0.0)), (None, too_much(8.0, false)));
+        assert_eq!((even.confirmed_near(1.0), even.too_much_above(0.0)), (Some(8.0), too_much(8.0, false)));
         let most = of(&[short, failed, passed, passed]);
-        assert_eq!((most.confirmed(), most.too_much_above(0.0)), (Some(8.0), None));
-        assert_eq!(of(&[short, failed, passed, failed]).too_much_above(0.0), too_much(8.0, true));
-        assert_eq!((most.tried_long(), of(&[short]).tried_long()), (1, 0));
+        assert_eq!((most.confirmed_near(8.0), most.too_much_above(0.0)), (Some(8.0), None));
+        let few = of(&[short, failed, passed, failed]);
+        assert_eq!((few.confirmed_near(8.0), few.too_much_above(0.0)), (None, too_much(8.0, true)));
+    }
+
+    #[test]
+    fn the_confirmed_load_nearest_to_the_middle_is_taken() {
+        let passed = |load| (Long, load, Went::Passed);
+        let evidence =
+            of(&[passed(8.0), passed(10.0), passed(16.0), (Long, 12.0, Went::Failed), (Short, 13.0, Went::Passed)]);
+        let near = |load| evidence.confirmed_near(load);
+        assert_eq!((near(1.0), near(9.2), near(12.0), near(13.0)), (Some(8.0), Some(10.0), Some(10.0), Some(16.0)));
     }
 }

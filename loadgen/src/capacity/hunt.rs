@@ -2,33 +2,27 @@
 //! measurement.
 //!
 //! Loads double until one fails. Then the gap between the best that passed and the lowest that did not is halved, by short
-//! points, until the two are close. Long points confirm the best, a step lower each time that they fail; when one passes,
-//! the gap to the lowest that failed is halved again while there is time. No single failure is believed: before a search
-//! ends at a load, or goes a long way back from it, that load is tried again, and what passes then puts the bound back to
-//! where it was. The invariant: what was confirmed passed more long points than it failed, and what is reported as failed
-//! is above it.
+//! points, until the two are near. From the best on, long points go up and down a [staircase](super::staircase) around the
+//! limit, until that is clear or the time is over; they find their way back from what a short point was wrong about, so only
+//! a failure that costs a long way is tried again before it is believed. The invariant: what was confirmed passed at least as many long points as it failed, and what is reported as failed is above it.
 
 use std::time::Duration;
 
 pub use super::evidence::Went;
 use super::evidence::{Evidence, Length};
+use super::staircase::Staircase;
 
-/// How close the best and the worst are to become.
-const CLOSE_ENOUGH: f64 = 1.03;
+/// How close short points bring the best and the worst: from there on the first strides of the staircase are as cheap.
+const NEAR: f64 = 1.2;
 const GROWTH: f64 = 2.0;
 const SHRINK: f64 = 4.0;
 /// To halve a gap as wide as this for nothing takes longer than to try again what failed.
 const WIDE: f64 = 0.99 * GROWTH;
-/// What confirmations take off the load, one after the other, until one succeeds: above its limit a target may fall
-/// behind so slowly that no short point shows it. The steps grow, for there is time for five or six long points; what
-/// lies between the last two is looked at afterwards. The first is small, for it may have been bad luck.
-const STEPS_DOWN: [f64; 7] = [1.0, 0.98, 0.92, 0.83, 0.7, 0.5, 0.3];
+/// A search that has to go down further than to this share of what short points passed has found nothing.
+const DEEPEST: f64 = 0.2;
 
-/// With so many long points left each of them takes a further step.
-const POINTS_OF_STEPS: usize = 4;
-
-/// Long points after the first that passed: what so many of them do not settle is noise.
-const SETTLING_MAX: usize = 8;
+/// Long points of a search: what so many do not settle, more would not.
+const LONG_MAX: usize = 24;
 
 /// What a point is for, and so how long it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +31,16 @@ pub enum Stage {
     Grow,
     /// To close the gap.
     Narrow,
-    /// To make sure.
+    /// To tell the limit.
     Confirm,
 }
 
 /// Why a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// What was confirmed and what failed are close.
+    /// Its points stay at two or three neighbouring loads.
     Settled,
-    /// There was no time for another long point, or several had not settled it.
+    /// There was no time for another long point, or there had been enough of them.
     TimeUp,
     /// Even the highest load that is tried passed.
     NoLimit,
@@ -69,7 +63,8 @@ pub enum Next {
 #[derive(Clone, Debug)]
 pub struct Hunt {
     evidence: Evidence,
-    settling: usize,
+    /// The long points.
+    staircase: Option<Staircase>,
     begin: f64,
     /// Below the least, nothing that passes says anything; above the most, there is no limit worth the name.
     least: f64,
@@ -85,51 +80,46 @@ impl Hunt {
     #[must_use]
     pub fn new(begin: f64, (least, most): (f64, f64), time_max: Duration, confirming: Duration) -> Self {
         let evidence = Evidence::default();
-        Self { evidence, settling: 0, begin: begin.min(most), least, most, time_max, confirming }
+        Self { evidence, staircase: None, begin: begin.min(most), least, most, time_max, confirming }
     }
 
     /// What to do after so much time.
     #[must_use]
     pub fn next(&self, elapsed: Duration) -> Next {
-        if let Some(confirmed) = self.confirmed() {
-            return self.settle(confirmed, elapsed);
-        }
-        if self.evidence.tried_long() == 0
+        if self.staircase.is_none()
             && let Some(next) = self.approach(elapsed)
         {
             return next;
         }
-        let left = self.long_points_left(elapsed);
-        if left == 0 {
-            return Next::End(Ended::TimeUp);
-        }
-        // What failed while others had the CPUs is tried again before it costs a step, while there is time for steps.
-        if let Some(load) = self.evidence.in_doubt()
-            && left >= POINTS_OF_STEPS
-        {
-            return Next::Try(Stage::Confirm, load);
-        }
         let Some(carried) = self.evidence.carried() else { return Next::End(Ended::NothingPassed) };
-        // The fewer points are left, the larger a step after a failure: what ends with nothing confirmed has found nothing.
-        let step = match self.evidence.tried_long() {
-            0 => 0,
-            tried => tried.max((POINTS_OF_STEPS + 1).saturating_sub(left)),
+        let left = self.long_points_left(elapsed);
+        let Some(staircase) = &self.staircase else {
+            return if left == 0 { Next::End(Ended::TimeUp) } else { Next::Try(Stage::Confirm, carried) };
         };
-        let confirm = |share: &f64| Next::Try(Stage::Confirm, carried * share);
-        STEPS_DOWN.get(step).map_or(Next::End(Ended::NothingPassed), confirm)
+        let load = staircase.next(left).min(self.most);
+        let has_passed = staircase.middle().is_some();
+        match () {
+            () if self.confirmed() == Some(self.most) => Next::End(Ended::NoLimit),
+            () if staircase.is_clear() => Next::End(Ended::Settled),
+            () if !has_passed && load < (DEEPEST * carried).max(self.least) => Next::End(Ended::NothingPassed),
+            () if left == 0 || staircase.points() == LONG_MAX => Next::End(Ended::TimeUp),
+            () => Next::Try(Stage::Confirm, load.max(self.least)),
+        }
     }
 
     /// Tells how the point went that was asked for last.
     pub fn tell(&mut self, stage: Stage, load: f64, went: Went) {
-        self.settling += usize::from(self.confirmed().is_some());
         let length = if stage == Stage::Confirm { Length::Long } else { Length::Short };
+        if length == Length::Long {
+            self.staircase.get_or_insert_with(|| Staircase::new(load)).tell(load, went == Went::Passed);
+        }
         self.evidence.add(length, load, went);
     }
 
-    /// The highest load that was confirmed.
+    /// Of the loads that passed as many long points as they failed, the one that is nearest to the middle of all.
     #[must_use]
     pub fn confirmed(&self) -> Option<f64> {
-        self.evidence.confirmed()
+        self.evidence.confirmed_near(self.staircase.as_ref()?.middle()?)
     }
 
     /// The lowest above it that failed.
@@ -140,7 +130,7 @@ impl Hunt {
 
     /// Short points, until they have said what they can.
     fn approach(&self, elapsed: Duration) -> Option<Next> {
-        // Half of the time belongs to the confirmations.
+        // Half of the time belongs to the long points.
         let is_time = elapsed < self.time_max / 2;
         let carried = self.evidence.carried();
         let (stage, load) = match (carried, self.evidence.too_much_above(carried.unwrap_or(0.0))) {
@@ -151,30 +141,10 @@ impl Hunt {
             (None, Some(high)) if high.load / SHRINK < self.least => return Some(Next::End(Ended::NothingPassed)),
             (None, Some(high)) => (Stage::Narrow, high.load / SHRINK),
             (Some(low), Some(high)) if !high.is_sure && high.load / low >= WIDE => (Stage::Grow, high.load),
-            (Some(low), Some(high)) if high.load / low > CLOSE_ENOUGH && is_time => {
-                (Stage::Narrow, (low * high.load).sqrt())
-            }
-            // Some seconds later than before: whatever disturbed it then may be over.
-            (Some(_), Some(high)) if !high.is_sure && is_time => (Stage::Narrow, high.load),
+            (Some(low), Some(high)) if high.load / low > NEAR && is_time => (Stage::Narrow, (low * high.load).sqrt()),
             _ => return None,
         };
         Some(Next::Try(stage, load))
-    }
-
-    /// Long points, between what was confirmed and what failed.
-    fn settle(&self, confirmed: f64, elapsed: Duration) -> Next {
-        let load = match self.evidence.too_much_above(confirmed) {
-            None if confirmed >= self.most => return Next::End(Ended::NoLimit),
-            // What had stood in the way was bad luck.
-            None => (confirmed * GROWTH).min(self.most),
-            Some(high) if high.load / confirmed > CLOSE_ENOUGH => (confirmed * high.load).sqrt(),
-            Some(high) if high.is_sure => return Next::End(Ended::Settled),
-            Some(high) => high.load,
-        };
-        if self.long_points_left(elapsed) == 0 || self.settling == SETTLING_MAX {
-            return Next::End(Ended::TimeUp);
-        }
-        Next::Try(Stage::Confirm, load)
     }
 
     /// Long points that fit what is left of the time.

@@ -7,6 +7,7 @@
 pub mod evidence;
 pub mod hunt;
 pub mod knee;
+mod staircase;
 pub mod users;
 
 use std::time::{Duration, Instant};
@@ -34,6 +35,8 @@ const NARROW: Duration = Duration::from_millis(2_000);
 const BUSY_ENOUGH: f64 = 0.75;
 /// No new point of a search begins after this time of its own, so that the whole of one stays within two minutes.
 const SEARCH_MAX: Duration = Duration::from_secs(80);
+/// The same where several searches take turns: that takes minutes anyway, and they are compared.
+const SEARCH_MAX_OF_MANY: Duration = Duration::from_secs(110);
 /// So long a search makes points again that others on the machine have spoiled, before it takes them for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same where several searches take turns: that takes minutes anyway.
@@ -145,20 +148,24 @@ struct Seeker {
     /// What points may take that have to be made again.
     patience: Duration,
     search: Search,
-    failed: Failed,
+    /// Long points that passed, and all that failed.
+    passed: ByLoad<PointResult>,
+    failed: ByLoad<PointResult>,
 }
 
 impl Seeker {
     fn new(settings: &Settings) -> Self {
         let begin_per_s = settings.rate_per_s.max(BEGIN_PER_S);
         let confirming = settings.duration.min(SEARCH_MAX / CONFIRMING_MAX);
-        let hunt = Hunt::new(begin_per_s, RATES_PER_S, SEARCH_MAX, confirming);
+        let time_max = if settings.searches == 1 { SEARCH_MAX } else { SEARCH_MAX_OF_MANY };
+        let hunt = Hunt::new(begin_per_s, RATES_PER_S, time_max, confirming);
         let patience = match settings.searches {
             _ if settings.count_disturbed => Duration::ZERO,
             1 => PATIENCE,
             _ => PATIENCE_OF_MANY,
         };
-        Self { hunt, spent: Duration::ZERO, patience, search: Search::default(), failed: Failed::default() }
+        let (passed, failed) = (ByLoad::default(), ByLoad::default());
+        Self { hunt, spent: Duration::ZERO, patience, search: Search::default(), passed, failed }
     }
 
     fn is_under_way(&self) -> bool {
@@ -192,8 +199,7 @@ impl Seeker {
         self.search.points.push(tried);
         if session.is_cut() && went != Went::Passed {
             // Cut short, it says nothing about the rate; what was measured until then is reported all the same.
-            let measured = (stage == Stage::Confirm).then_some(point);
-            self.search.best = self.search.best.take().or(measured);
+            self.search.best = (stage == Stage::Confirm).then_some(point);
             return Ok(Some(Ended::Cut));
         }
         let took = begin.elapsed();
@@ -204,16 +210,18 @@ impl Seeker {
         self.spent += took;
         self.hunt.tell(stage, rate, went);
         if went != Went::Passed {
-            self.failed.keep(&self.hunt, rate, point);
-        } else if stage == Stage::Confirm && self.hunt.confirmed() == Some(rate) {
-            self.search.best = Some(point);
-            self.search.is_confirmed = true;
+            self.failed.keep(rate, point);
+        } else if stage == Stage::Confirm {
+            self.passed.keep(rate, point);
         }
         Ok(None)
     }
 
-    fn end(self) -> Search {
-        Search { limit: self.failed.lowest(&self.hunt), ..self.search }
+    fn end(mut self) -> Search {
+        let confirmed = self.passed.take(self.hunt.confirmed());
+        let limit = self.failed.take(self.hunt.failed());
+        let is_confirmed = confirmed.is_some();
+        Search { is_confirmed, best: confirmed.or(self.search.best), limit, ..self.search }
     }
 }
 
@@ -223,20 +231,23 @@ fn hopeless(settings: &Settings, measure: Duration) -> Duration {
     (slo * 20).max(measure / 5).max(Duration::from_millis(200))
 }
 
-/// Points that failed, by load: which of them is the limit is known at the end.
-#[derive(Default)]
-struct Failed(Vec<(f64, PointResult)>);
+/// What was measured at each load, the latest of it: which of them is the answer is known at the end.
+struct ByLoad<T>(Vec<(f64, T)>);
 
-impl Failed {
-    /// Keeps one, and lets go of those below what was confirmed.
-    fn keep(&mut self, hunt: &Hunt, load: f64, point: PointResult) {
-        self.0.retain(|&(other, _)| hunt.confirmed().is_none_or(|confirmed| other > confirmed));
-        self.0.push((load, point));
+impl<T> Default for ByLoad<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> ByLoad<T> {
+    fn keep(&mut self, load: f64, measured: T) {
+        self.0.retain(|&(other, _)| other.total_cmp(&load).is_ne());
+        self.0.push((load, measured));
     }
 
-    /// The latest at the lowest load that stands as failed.
-    fn lowest(mut self, hunt: &Hunt) -> Option<PointResult> {
-        let place = self.0.iter().rposition(|&(load, _)| hunt.failed() == Some(load))?;
+    fn take(&mut self, load: Option<f64>) -> Option<T> {
+        let place = self.0.iter().position(|&(other, _)| Some(other) == load)?;
         Some(self.0.swap_remove(place).1)
     }
 }

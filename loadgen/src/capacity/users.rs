@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::evidence::Went;
 use super::hunt::{Ended, Hunt, Next, Stage};
-use super::{CONFIRMING_MAX, Failed, GROW, NARROW, Search, Tried, hopeless};
+use super::{ByLoad, CONFIRMING_MAX, GROW, NARROW, Search, Tried, hopeless};
 use crate::plan::{self, RunError};
 use crate::report::Findings;
 use crate::settings::Settings;
@@ -42,7 +42,8 @@ fn search_by(
     let first = f64::from(settings.traits.users).min(most);
     let least = f64::from(settings.users_min()).max(USERS_MIN);
     let mut hunt = Hunt::new(first, (least, most), SEARCH_MAX, longest.min(SEARCH_MAX / CONFIRMING_MAX));
-    let (mut last, mut failed, mut refusal) = (None, Failed::default(), None);
+    let (mut last, mut refusal) = (None, None);
+    let (mut passed, mut failed) = (ByLoad::default(), ByLoad::default());
     let ended = loop {
         if interrupted.load(Ordering::Relaxed) {
             break Ended::Cut;
@@ -84,19 +85,21 @@ fn search_by(
         }
         hunt.tell(stage, users, went);
         if let (Some(point), true) = (&findings.point, went != Went::Passed) {
-            failed.keep(&hunt, users, point.clone());
+            failed.keep(users, point.clone());
         }
-        // The largest that was confirmed; until there is one, the last of all.
-        let is_confirmed = went == Went::Passed && stage == Stage::Confirm && hunt.confirmed() == Some(users);
-        if is_confirmed {
-            search.best.clone_from(&findings.point);
-            search.is_confirmed = true;
-        }
-        if is_confirmed || hunt.confirmed().is_none() {
+        // The one that is confirmed in the end; until there is one, the last of all.
+        if went == Went::Passed && stage == Stage::Confirm {
+            passed.keep(users, (tried, findings));
+        } else {
             last = Some((tried, findings));
         }
     };
-    search.limit = failed.lowest(&hunt);
+    if let Some((found, findings)) = passed.take(hunt.confirmed()) {
+        search.best.clone_from(&findings.point);
+        search.is_confirmed = true;
+        last = Some((found, findings));
+    }
+    search.limit = failed.take(hunt.failed());
     search.ended = Some(ended);
     let Some((found, mut findings)) = last else { return Err(refusal.unwrap_or(RunError::Cut)) };
     if hunt.confirmed().is_none() {

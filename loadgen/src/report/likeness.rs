@@ -11,12 +11,13 @@ const DRAWN: [&str; 7] =
     ["seed", "runtime_why", "watchers", "subscriptions", "contacts_mean", "endpoints_per_user", "document_bytes"];
 /// Flags whose meaning is not in the other keys of the configuration, and what they are if they are not said. A report of
 /// before they were written down has none of them, and is taken for one that was run as usual.
-const ASKED: [(&str, &str); 13] = [
+const ASKED: [(&str, &str); 14] = [
     ("contacts", "the model's"),
     ("endpoints", "the model's"),
     ("document", "the model's"),
     ("schedule", "poisson"),
     ("speed", "1"),
+    ("spin", "the engine's own"),
     ("slow", "0"),
     ("stop", "0"),
     ("drop", "0%/min"),

@@ -393,8 +393,8 @@ fn capacity_of(settings: &Settings, findings: &Findings) -> Capacity {
 /// In words.
 fn why_it_ended(ended: Ended, vary: Vary) -> &'static str {
     match (ended, vary) {
-        (Ended::Settled, _) => "settled: what passed and what failed are close",
-        (Ended::TimeUp, _) => "not settled in its time",
+        (Ended::Settled, _) => "settled: what passes and what fails are a step or two apart",
+        (Ended::TimeUp, _) => "not settled in its time: the middle of its long points",
         (Ended::NoLimit, Vary::Rate) => "no limit: the highest rate that is tried passed",
         (Ended::NoLimit, Vary::Users) => "no limit: the most users that fit the machine passed",
         (Ended::NothingPassed, Vary::Rate) => "no rate passed, not even the lowest",

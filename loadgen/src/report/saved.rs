@@ -43,7 +43,17 @@ pub enum SavedError {
         /// Its path.
         file: PathBuf,
     },
-    /// It is no JSON, or ends in the middle, or a value is not what it should be.
+    /// It ends in the middle of what it says.
+    #[error("{}:{line}:{column}: it ends here, in the middle: it was cut off", file.display())]
+    Cut {
+        /// Its path.
+        file: PathBuf,
+        /// Its last line.
+        line: usize,
+        /// The last column of that.
+        column: usize,
+    },
+    /// It is no JSON, or a value is not what it should be.
     #[error("{}:{}:{}: {}", file.display(), cause.line(), cause.column(), without_place(cause))]
     Json {
         /// Its path.
@@ -108,6 +118,13 @@ fn without_place(error: &serde_json::Error) -> String {
     text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
+/// The last line of a text, and the last column of that, both counted from 1 as `serde_json` counts them.
+fn end_of(text: &[u8]) -> (usize, usize) {
+    let lines = text.split(|&byte| byte == b'\n');
+    let last = lines.clone().next_back().map_or(0, <[u8]>::len);
+    (lines.count(), last)
+}
+
 fn way_out(found: &serde_json::Value) -> &'static str {
     match found.as_u64() {
         Some(number) if number > u64::from(SCHEMA) => "a newer loadgen wrote it: read it with that one",
@@ -150,7 +167,15 @@ impl Saved {
     }
 
     fn parse(text: &[u8], file: &Path) -> Result<Report, SavedError> {
-        let broken = |cause| SavedError::Json { file: file.to_owned(), cause };
+        // Where a number is cut off, it is the number that is complained of: what counts is that nothing comes after it.
+        let in_number = text.last().is_some_and(|last| b"0123456789+-.eE".contains(last));
+        let (line, column) = end_of(text);
+        let broken = |cause: serde_json::Error| match cause.is_eof()
+            || in_number && (cause.line(), cause.column()) == (line, column)
+        {
+            true => SavedError::Cut { file: file.to_owned(), line, column },
+            false => SavedError::Json { file: file.to_owned(), cause },
+        };
         if text.trim_ascii_start().first().is_some_and(|&first| first != b'{') {
             return Err(SavedError::Shape { file: file.to_owned() });
         }

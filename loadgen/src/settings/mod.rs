@@ -64,6 +64,8 @@ pub struct Settings {
     pub target: TargetName,
     /// What is to turn its shards.
     pub runtime: RuntimeName,
+    /// How long those of the engine look for something to do before they sleep; the engine's own choice if not said.
+    pub spin: Option<Duration>,
     /// What a search varies.
     pub vary: Vary,
     /// How the rate changes over a point, and how arrivals scatter.
@@ -113,7 +115,7 @@ impl Settings {
         let blend = blend(&flags)?;
         let (usual, slo) = match purpose {
             Purpose::Run => (USUAL, None),
-            Purpose::Capacity => (Duration::from_secs(8), Some(Slo::last_p99_below(Duration::from_millis(10)))),
+            Purpose::Capacity => (Duration::from_secs(4), Some(Slo::last_p99_below(Duration::from_millis(10)))),
         };
         let Workload { traits, presence, mixes, shards, shape, rate_per_s, duration, pace } =
             Workload::resolve(&flags, &blend, host.cores, usual)?;
@@ -153,6 +155,7 @@ impl Settings {
             shards,
             target: flags.target,
             runtime: flags.runtime,
+            spin: flags.spin,
             shape,
             troubles,
             vary: flags.vary,

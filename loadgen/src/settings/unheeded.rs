@@ -48,6 +48,17 @@ pub(super) fn check_flags(purpose: Purpose, flags: &Flags) -> Result<(), Setting
             way_out: "only the embedded engine has shards to turn; leave one of the two out",
         });
     }
+    let embedded = flags.target == TargetName::Embedded;
+    if flags.spin.is_some() && (!embedded || flags.runtime == RuntimeName::Host) {
+        let (beside, way_out) = match embedded {
+            true => ("--runtime host".to_owned(), "who hosts a shard never spins; leave one of the two out"),
+            false => (
+                format!("--target {}", flags.target.as_str()),
+                "only shards of the embedded engine sleep; leave it out",
+            ),
+        };
+        return Err(SettingsError::Idle { flag: "--spin".to_owned(), beside, way_out });
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod null;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use thiserror::Error;
@@ -142,6 +143,8 @@ pub struct Sizes {
     pub outside_share: f64,
     /// What is to turn the shards of an engine.
     pub runtime: RuntimeName,
+    /// How long they look for something to do before they sleep, if not as the engine would.
+    pub spin: Option<Duration>,
 }
 
 /// Starts the engine in this process.

@@ -60,6 +60,7 @@ mod tests {
             composed: false,
             outside_share: 0.0,
             runtime: RuntimeName::Auto,
+            spin: None,
         }
     }
 

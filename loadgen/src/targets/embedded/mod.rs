@@ -41,6 +41,7 @@ impl Embedded {
         });
         let builder = Engine::builder().limits(limits::of(&sizes, shards)).epoch(1).seed(sizes.seed).pin(true);
         let builder = if sizes.composed { builder.scheme(presence::scheme()) } else { builder };
+        let builder = if let Some(spin) = sizes.spin { builder.spin(spin) } else { builder };
         let builder = match sizes.runtime {
             RuntimeName::Auto => builder.shards(shards).runtime(Runtime::Auto),
             RuntimeName::Thread => builder.shards(shards).runtime(Runtime::Thread),
