@@ -52,7 +52,7 @@ const fn bar(key: &'static str, kind: Kind, reach: Reach, what: &'static str) ->
 }
 
 /// All figures, in the order in which they are shown.
-pub const BARS: [Bar; 29] = [
+pub const BARS: [Bar; 30] = [
     bar("rival_best_10k", Kind::Target, Reach::AtLeast(4.0), "times the best queueing rival, 10 k users"),
     bar("rival_best_100k", Kind::Target, Reach::AtLeast(4.0), "times the best queueing rival, 100 k users"),
     bar("rival_broadcast", Kind::Target, Reach::AtLeast(20.0), "times tokio broadcast, 10 k users"),
@@ -73,6 +73,7 @@ pub const BARS: [Bar; 29] = [
     bar("bytes_bulk", Kind::Gate, Reach::AtMost(22.0), "bytes a subscription after bulk load, one shard"),
     bar("bytes_churned", Kind::Gate, Reach::AtMost(24.0), "bytes a subscription after random churn"),
     bar("bytes_two_shards", Kind::Gate, Reach::AtMost(25.0), "bytes a subscription on two shards"),
+    bar("bytes_group", Kind::Gate, Reach::AtMost(64.0), "bytes of a group with an identity and an expiry"),
     bar("billion_gib", Kind::Gate, Reach::AtMost(21.0), "GiB for a billion subscriptions"),
     bar("billion_subscribe_per_s", Kind::Gate, Reach::AtLeast(5e6), "subscribed a second and core, on the way there"),
     bar("hot_floor", Kind::Target, Reach::Within(1.0, 1.5), "times the floor, one presentity with 1 M watchers"),

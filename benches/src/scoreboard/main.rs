@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use fanfare_benches::scoreboard::{
-    AboveFloor, Figures, Line, OutsideError, Scaling, Verdict, above_floor, billion, bulk_and_churned, half_load, hot,
-    instructions, lines, rivals, scaling, short, two_shards,
+    AboveFloor, Figures, Line, OutsideError, Scaling, Verdict, above_floor, billion, bulk_and_churned, group,
+    half_load, hot, instructions, lines, rivals, scaling, short, two_shards,
 };
 use fanfare_benches::{Graph, World};
 use fanfare_rivals::{Measured, RivalError};
@@ -152,6 +152,7 @@ impl Run {
         drop(world);
         if weighs {
             self.figures.insert("bytes_two_shards", two_shards(Graph::uniform(1_000_000)));
+            self.figures.insert("bytes_group", group());
         }
         if floors && !self.arguments.quick {
             let large = Some(above_floor(&mut World::signed_in(Graph::uniform(10_000_000)), rounds, 200));

@@ -19,4 +19,4 @@ pub use hot::hot;
 pub use outside::{Baseline, OutsideError, billion, half_load, instructions};
 pub use rivals::rivals;
 pub use scaling::{Scaling, scaling};
-pub use weight::{bulk_and_churned, two_shards};
+pub use weight::{bulk_and_churned, group, two_shards};

@@ -1,5 +1,9 @@
 //! What does a subscription weigh, everything in it?
 
+use std::sync::Arc;
+
+use fanfare::map::PrivateMap;
+use fanfare::{Categories, Identity, PresentityId, ShardConfig};
 use fanfare_bench_world::{Graph, Mesh, Stage, World};
 
 /// Bytes a subscription in a world of one shard, as it stands and after a tenth of all subscriptions was replaced.
@@ -22,8 +26,25 @@ pub fn bulk_and_churned(world: &mut World) -> (f64, f64) {
     (bulk, bytes_each(world))
 }
 
+/// Groups are counted apart: see [`group`].
 fn bytes_each(world: &World) -> f64 {
-    world.shard.footprint().total() as f64 / world.shard.population().subscriptions as f64
+    let footprint = world.shard.footprint();
+    (footprint.total() - footprint.groups) as f64 / world.shard.population().subscriptions as f64
+}
+
+/// Bytes of a group that has an identity and expires, and whose watcher has no other.
+#[must_use]
+pub fn group() -> f64 {
+    const GROUPS: u32 = 1_000_000;
+    const EIGHT_HOURS_US: u64 = 8 * 3_600_000_000;
+    let mut shard = fanfare::Shard::new(ShardConfig::new(0, 1), PrivateMap).expect("a shard");
+    let who = Arc::new(Identity::of(PresentityId::new(1)));
+    for token in 0..GROUPS.into() {
+        let watcher = shard.open_watcher(token).expect("room for a watcher");
+        let group = shard.open_group_for(watcher, token, Categories::ALL, who.clone()).expect("room for a group");
+        shard.renew_group(group, EIGHT_HOURS_US).expect("a lifetime within bounds");
+    }
+    shard.footprint().groups as f64 / f64::from(GROUPS)
 }
 
 /// Bytes a subscription on two shards, after bulk load.

@@ -65,10 +65,11 @@ impl Mesh {
         self.shards.iter().map(|shard| shard.population().topics).sum()
     }
 
-    /// What all shards weigh.
+    /// What all shards weigh, without groups.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.shards.iter().map(|shard| Footprint::total(&shard.footprint())).sum()
+        let footprints = self.shards.iter().map(Shard::footprint);
+        footprints.map(|footprint: Footprint| footprint.total() - footprint.groups).sum()
     }
 
     /// Updates that went from homes to topics so far, those on the home's own shard included.

@@ -14,6 +14,9 @@ pub enum Bound {
     /// [`crate::Limits::groups`].
     #[error("groups")]
     Groups,
+    /// [`crate::Limits::paces`].
+    #[error("paces")]
+    Paces,
     /// [`crate::Limits::subscriptions`].
     #[error("subscriptions")]
     Subscriptions,
@@ -77,6 +80,15 @@ pub enum Error {
     /// The group was closed, or never was.
     #[error("{0:?} does not exist")]
     NoSuchGroup(GroupId),
+    /// A group that is to expire has to live for longer (RFC 6665: 423).
+    #[error("a group lives for {least_us} us at the least; to end it at once, close it")]
+    TooBrief {
+        /// The least that is granted, in microseconds.
+        least_us: u64,
+    },
+    /// Rates that nobody could keep (RFC 6446).
+    #[error("no such rate: {0}")]
+    Rate(&'static str),
     /// The group was opened without an identity, so no policy can say what it may see.
     #[error("{0:?} has no identity: open it with one, or subscribe it to a view by number")]
     NoIdentity(GroupId),

@@ -214,6 +214,11 @@ impl Categories {
         Category::all().filter(move |&category| self.contains(category))
     }
 
+    /// Those that are in both.
+    pub(crate) const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
     pub(crate) const fn bits(self) -> u8 {
         self.0
     }

@@ -5,12 +5,14 @@
 //! in as a [`Tick`], messages of other shards are handed in and taken out, and the crate is `no_std`, so that the
 //! compiler itself proves it. The crate `fanfare` puts shards on threads, joins them by rings and adds handles.
 //!
-//! Methods of a shard, those of its fan-out included, come in four kinds, and [`FanOut::take_memory`] prepares it:
+//! Methods of a shard, those of its fan-out included, come in five kinds, and [`FanOut::take_memory`] prepares it:
 //! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
 //!   [`Shard::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
+//! * *how they want to hear of it*: [`FanOut::set_rate`], [`FanOut::renew_group`], [`FanOut::refresh_group`],
+//!   [`FanOut::set_active`], [`FanOut::pace_watcher`];
 //! * *what happened*: [`Shard::receive`], [`FanOut::receive_returns`], [`FanOut::writable`], [`Shard::step`];
-//! * *what is to be done now*: [`FanOut::next_ready`] and [`FanOut::outbox`], [`FanOut::next_outcome`],
-//!   [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
+//! * *what is to be done now*: [`FanOut::next_ended`], [`FanOut::next_ready`] and [`FanOut::outbox`],
+//!   [`FanOut::next_outcome`], [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
 //! * *how it stands*: [`FanOut::counters`], [`Shard::footprint`], [`Shard::verify`].
 //!
 //! ```
@@ -67,7 +69,8 @@ pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
 pub use shard::{
-    Counters, Explanation, FanOut, Footprint, MESSAGES_TOGETHER, Note, Outbox, Population, ShardMemory, Work,
+    Counters, EndReason, Explanation, FanOut, Footprint, GroupEnded, MESSAGES_TOGETHER, Note, Outbox, Population, Rate,
+    ShardMemory, Work,
 };
 #[cfg(feature = "floor")]
 pub use shard::{FloorDone, FloorOrder, FloorRoom};

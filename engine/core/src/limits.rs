@@ -11,10 +11,19 @@ use crate::id::SHARDS_MAX;
 pub struct Limits {
     /// Watchers on this shard. 40 bytes each, and four while they wait to be told.
     pub watchers: u32,
-    /// Groups on this shard, over all watchers. 40 bytes each.
+    /// Groups on this shard, over all watchers. 48 bytes each, eight more while it has an expiry, and eight with an identity.
     pub groups: u32,
     /// Subscriptions on this shard, in runs of 16. Twelve bytes each, and four to five in the topic's list.
     pub subscriptions: u32,
+    /// Groups and watchers that are told at a pace of their own. 112 bytes each.
+    pub paces: u32,
+    /// The longest gap between two batches that a pace may ask for, in microseconds: a watcher that wants to hear less often
+    /// than once in it is better served by asking.
+    pub gap_us_max: u64,
+    /// The shortest lifetime of a group that expires, in microseconds: renewals cost as much as notes.
+    pub group_lifetime_us_min: u64,
+    /// The longest, in microseconds; who asks for more is granted this. Lync grants 8 hours, and 12 at the most.
+    pub group_lifetime_us_max: u64,
     /// Subscriptions of one group: looking for a double costs one line per 16 of them.
     pub subscriptions_per_group: u32,
     /// (presentity, view) pairs that watchers of this shard look at. 88 bytes each.
@@ -82,6 +91,10 @@ impl Default for Limits {
             watchers: 4_000_000,
             groups: 8_000_000,
             subscriptions: 400_000_000,
+            paces: 4_000_000,
+            gap_us_max: 86_400_000_000,
+            group_lifetime_us_min: 60_000_000,
+            group_lifetime_us_max: 12 * 3_600_000_000,
             subscriptions_per_group: 65_536,
             topics: 16_000_000,
             presentities: 16_000_000,
@@ -120,10 +133,15 @@ impl Limits {
         const INDEX_MAX: u64 = (1 << 31) - 1;
         // Added to any moment that an engine lives to see, it does not overflow.
         const TIME_MAX: u64 = 1 << 56;
-        let fields: [(&'static str, u64, u64, u64); 27] = [
+        let fields: [(&'static str, u64, u64, u64); 31] = [
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
+            // A group's record has 24 bits for the number of its pace.
+            ("paces", self.paces.into(), 1, (1 << 24) - 1),
+            ("gap_us_max", self.gap_us_max, 1, TIME_MAX),
+            ("group_lifetime_us_min", self.group_lifetime_us_min, 1, self.group_lifetime_us_max),
+            ("group_lifetime_us_max", self.group_lifetime_us_max, 1, TIME_MAX),
             ("subscriptions_per_group", self.subscriptions_per_group.into(), 1, INDEX_MAX),
             ("topics", self.topics.into(), 1, INDEX_MAX),
             ("presentities", self.presentities.into(), 1, INDEX_MAX / SHARDS_MAX as u64),

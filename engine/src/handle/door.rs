@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_queue::SegQueue;
 use event_listener::Event;
-use fanfare_core::{GroupId, Identity, PresentityId, Publication, Request, View, WatcherId};
+use fanfare_core::{GroupId, Identity, PresentityId, Publication, Rate, Request, View, WatcherId};
 
 use super::CallError;
 use super::answer::Answering;
@@ -36,8 +36,21 @@ pub(crate) enum Command {
     Subscribe { group: GroupId, view: Option<View>, presentities: Box<[PresentityId]>, answer: Answering<usize> },
     /// Unsubscribe the watcher's group.
     Unsubscribe { group: GroupId, presentities: Box<[PresentityId]>, answer: Answering<usize> },
+    /// Change how a watcher and its group are told.
+    Tell { watcher: WatcherId, group: GroupId, manner: Manner, answer: Answering<()> },
     /// Tell who watches on this shard.
     Census { presentity: PresentityId, census: Arc<Census> },
+}
+
+/// How a watcher is to be told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Manner {
+    /// Whether anybody looks.
+    Active(bool),
+    /// At this rate.
+    Rate(Rate),
+    /// Everything once more.
+    Again,
 }
 
 impl Command {
@@ -50,6 +63,7 @@ impl Command {
             }
             Self::Open { answer, .. } => answer.give(Err(error.clone())),
             Self::Subscribe { answer, .. } | Self::Unsubscribe { answer, .. } => answer.give(Err(error.clone())),
+            Self::Tell { answer, .. } => answer.give(Err(error.clone())),
             Self::Census { census, .. } => census.refuse(error),
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use fanfare_core::{Categories, Error, Identity, Outcome, Publication, ShardIndex, Ticket, WatcherId};
 
 use super::book::{Asking, Reply};
-use super::door::{Command, Door};
+use super::door::{Command, Door, Manner};
 use super::feed::{Feed, Wish};
 use super::watcher::Watcher;
 use super::{CallError, Shared};
@@ -124,6 +124,14 @@ impl Doorkeeper {
             }
             Command::Unsubscribe { group, presentities, answer } => {
                 answer.give(shard.unsubscribe(group, &presentities).map_err(Into::into));
+            }
+            Command::Tell { watcher, group, manner, answer } => {
+                let told = match manner {
+                    Manner::Active(is_active) => shard.set_active(watcher, is_active),
+                    Manner::Rate(rate) => shard.set_rate(group, rate),
+                    Manner::Again => shard.refresh_group(group),
+                };
+                answer.give(told.map_err(Into::into));
             }
             Command::Census { presentity, census } => census.count(shard, presentity),
         }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use fanfare_core::{GroupId, Identity, PresentityId, View, WatcherId};
+use fanfare_core::{GroupId, Identity, PresentityId, Rate, View, WatcherId};
 
 use super::answer::Answering;
 use super::block_on::block_on;
 use super::call::Call;
-use super::door::Command;
+use super::door::{Command, Manner};
 use super::feed::{Feed, Taken};
 use super::note::OwnedNote;
 use super::room::Room;
@@ -100,6 +100,39 @@ impl Watcher {
                 shared.doors[shard].call_attention(watcher);
             }
         })
+    }
+
+    /// Says whether anybody looks (XEP-0352). An inactive watcher is told nothing; once it is active again it is told the
+    /// newest of whatever has changed, together.
+    ///
+    /// What waits to be taken already is taken all the same.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`] when the shard's door is full.
+    pub fn set_active(&mut self, is_active: bool) -> Call<()> {
+        self.tell(Manner::Active(is_active))
+    }
+
+    /// Says how often to be told (RFC 6446); [`Rate::default`] for as changes come.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`] when the shard's door is full; [`CallError::Shard`] for gaps that contradict each other, and at a
+    /// limit.
+    pub fn set_rate(&mut self, rate: Rate) -> Call<()> {
+        self.tell(Manner::Rate(rate))
+    }
+
+    /// Asks to be told everything once more: the newest state of each presentity that is watched.
+    ///
+    /// # Errors
+    /// [`CallError::Busy`] when the shard's door is full.
+    pub fn refresh(&mut self) -> Call<()> {
+        self.tell(Manner::Again)
+    }
+
+    fn tell(&self, manner: Manner) -> Call<()> {
+        let (watcher, group) = (self.watcher, self.group);
+        Shared::call(&self.shared, self.shard, |answer| Command::Tell { watcher, group, manner, answer })
     }
 
     fn call(&self, command: impl FnOnce(Answering<usize>) -> Command) -> Call<usize> {

@@ -6,7 +6,7 @@
 
 use std::task::Waker;
 
-use fanfare_core::{Outcome, ShardIndex, Tick, Ticket, WatcherId};
+use fanfare_core::{GroupEnded, Outcome, ShardIndex, Tick, Ticket, WatcherId};
 
 use super::clock::Clock;
 use super::reactor::Io;
@@ -26,6 +26,11 @@ pub trait Frontend {
     /// The answer to a request that this frontend made of its shard.
     fn done(&mut self, ticket: Ticket, outcome: Outcome) {
         let _ = (ticket, outcome);
+    }
+
+    /// A group has ended by itself: it was not renewed in time. Its watcher goes on.
+    fn ended(&mut self, ended: GroupEnded) {
+        let _ = ended;
     }
 
     /// The watcher has something to be told. Take what its socket has room for and leave the rest: it will be newer

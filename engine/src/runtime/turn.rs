@@ -362,6 +362,10 @@ impl<F: Frontend> Turns<F> {
             }
         }
         self.doorkeeper.outcomes_done();
+        while let Some(ended) = self.shard.next_ended() {
+            drained = true;
+            self.frontend.ended(ended);
+        }
         for _ in 0..(READY_PER_ENTRY * self.walk_entries).max(READY_MIN) {
             let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;

@@ -1,7 +1,8 @@
 //! Those who watch and publish, the bad ones among them too: slow, vanishing, holding on to stale ids.
 
 use fanfare_core::{
-    CATEGORIES, Categories, Category, Error, GroupId, Note, PresentityId, Publication, Stamp, Tick, View, WatcherId,
+    CATEGORIES, Categories, Category, Error, GroupId, Note, PresentityId, Publication, Rate, Stamp, Tick, View,
+    WatcherId,
 };
 use rand::RngExt;
 
@@ -44,7 +45,7 @@ impl World {
             Ok(id) => {
                 self.faults.id_reuse += u64::from(id.to_bits() >> 32 > 1);
                 self.next_key += 1;
-                self.sessions.insert(key, Session { id, shard, is_slow: self.rng.random_bool(0.3) });
+                self.sessions.insert(key, Session::new(id, shard, self.rng.random_bool(0.3)));
                 Ok(())
             }
             Err(Error::Limit { limit, .. }) if open as u64 == limit => Ok(()),
@@ -81,7 +82,7 @@ impl World {
         match self.shards[session.shard].open_group(session.id, key, wants) {
             Ok(id) => {
                 self.next_key += 1;
-                self.groups.insert(key, WatchGroup { id, watcher, wants, who: None, watched: Default::default() });
+                self.groups.insert(key, WatchGroup::new(id, watcher, wants, None));
                 Ok(())
             }
             Err(Error::Limit { .. }) => Ok(()),
@@ -245,6 +246,9 @@ impl World {
             let shard = &mut self.shards[shard];
             let opened = shard.open_group(watcher, 0, Categories::ALL);
             shard.writable(watcher);
+            if shard.set_active(watcher, true).is_ok() || shard.pace_watcher(watcher, 1).is_ok() {
+                return Err("C5: a stale watcher id has manners".into());
+            }
             if shard.close_watcher(watcher) || opened != Err(Error::NoSuchWatcher(watcher)) {
                 return Err("C5: a stale watcher id did something".into());
             }
@@ -258,6 +262,11 @@ impl World {
             let shard = &mut self.shards[shard];
             let subscribed = shard.subscribe(group, View::PLAIN, &[presentity]);
             let moved = shard.move_subscription(group, presentity, View(1));
+            let rate = Rate { gap_us_min: 1, ..Rate::default() };
+            let renewed = shard.renew_group(group, 1_000_000).is_ok();
+            if renewed || shard.set_rate(group, rate).is_ok() || shard.refresh_group(group).is_ok() {
+                return Err("C5: a stale group id has manners".into());
+            }
             if shard.close_group(group) || subscribed.is_ok() || moved.is_ok() {
                 return Err("C5: a stale group id did something".into());
             }
@@ -281,14 +290,27 @@ impl World {
         }
         let Some(watcher) = self.shards[shard].next_ready() else { return Ok(()) };
         let key = self.shards[shard].watcher_token(watcher).ok_or("C5: a closed watcher is ready")?;
-        let session = self.sessions.get(&key).ok_or("C5: a closed watcher is ready")?;
+        let now = self.shards[shard].now();
+        let session = self.sessions.get_mut(&key).ok_or("C5: a closed watcher is ready")?;
+        if !session.is_active {
+            return Err("an inactive watcher is to be told something".into());
+        }
+        if let Some(began) = session.began.filter(|_| session.gap_us != 0)
+            && now < began.after_micros(session.gap_us)
+        {
+            return Err(format!("a batch at {now:?}, {} us after {began:?}, is too early", session.gap_us));
+        }
         let room = if session.is_slow { self.rng.random_range(0..3) } else { usize::MAX };
         self.faults.slow_watcher += u64::from(session.is_slow);
-        self.drain(shard, watcher, room)
+        let told = self.drain(shard, watcher, room)?;
+        // One that was cut for the sake of others goes on.
+        let is_cut = told == self.limits.notes_per_ready as usize;
+        self.sessions.get_mut(&key).ok_or("a session")?.began = (!is_cut).then_some(now);
+        Ok(())
     }
 
-    /// Takes up to `room` notes of a watcher, and asks the model about each.
-    pub(super) fn drain(&mut self, shard: usize, watcher: WatcherId, room: usize) -> Result<(), String> {
+    /// Takes up to `room` notes of a watcher, asks the model about each, and tells how many it were.
+    pub(super) fn drain(&mut self, shard: usize, watcher: WatcherId, room: usize) -> Result<usize, String> {
         let now = self.shards[shard].now();
         let mut told = Vec::new();
         let mut outbox = self.shards[shard].outbox(watcher);
@@ -297,11 +319,11 @@ impl World {
             told.push(Told::of(&note));
         }
         drop(outbox);
-        for note in told {
+        for note in &told {
             self.stir(note.stamp.to_bits() ^ note.presentity.get() << 48 ^ note.group << 32);
-            self.check(&note, now)?;
+            self.check(note, now)?;
         }
-        Ok(())
+        Ok(told.len())
     }
 
     fn check(&mut self, note: &Told, now: Tick) -> Result<(), String> {
@@ -316,10 +338,22 @@ impl World {
                 *watched = Watched { stamp: watched.stamp, ..Watched::new(view) };
             }
         }
+        if let Some(began) = group.began.filter(|&began| began != now && !first)
+            && now < began.after_micros(group.rate.gap_us_min)
+        {
+            return Err(format!("a batch at {now:?} after one at {began:?} is too early for {:?}", group.rate));
+        }
+        if group.rate != Rate::default() {
+            group.began = Some(now);
+        }
         if watched.view != view {
             return Err(format!("C6: {presentity:?} was told in {view:?} instead of {:?}", watched.view));
         }
-        if first == watched.is_told {
+        if watched.is_due_again && !first {
+            return Err(format!("{presentity:?} was to be told again, and only what has changed was"));
+        }
+        let again = first && watched.is_told && (watched.is_due_again || group.may_repeat);
+        if first == watched.is_told && !again {
             return Err(format!("C4: first is {first}, but told before is {}", watched.is_told));
         }
         let too_old = match watched.stamp {
@@ -333,6 +367,10 @@ impl World {
         }
         watched.stamp = Some(stamp);
         watched.is_told = true;
+        if first {
+            // All there is: what is not told is not there.
+            (watched.told, watched.is_due_again) = ([None; CATEGORIES], false);
+        }
         for (category, document) in parts {
             if !group.wants.contains(*category) {
                 return Err(format!("a group was told {category:?}, which it does not want"));

@@ -78,4 +78,12 @@ faults! {
     endpoint_refused,
     /// An endpoint's publication was accepted.
     endpoint_accepted,
+    /// Nobody looked at what a watcher is told.
+    inactive_watcher,
+    /// A group was told something again.
+    refresh,
+    /// A group was not renewed in time.
+    group_expired,
+    /// Something was told again that had been told.
+    repeated,
 }

@@ -4,6 +4,7 @@
 
 mod actors;
 mod faults;
+mod manners;
 mod network;
 mod policies;
 mod presence;

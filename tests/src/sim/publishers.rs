@@ -105,7 +105,7 @@ impl World {
         let opened = self.shards[session.shard].open_group_for(session.id, key, Categories::ALL, who.clone());
         if let Ok(id) = opened {
             self.next_key += 1;
-            let group = WatchGroup { id, watcher, wants: Categories::ALL, who: Some(who), watched: Default::default() };
+            let group = WatchGroup::new(id, watcher, Categories::ALL, Some(who));
             self.groups.insert(key, group);
         }
         Ok(())

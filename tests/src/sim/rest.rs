@@ -13,9 +13,13 @@ impl World {
     pub(super) fn rest(&mut self) -> Result<(), String> {
         self.stalled.fill(0);
         self.now += 10;
+        if self.has_manners {
+            self.mind_no_manners()?;
+        }
         self.settle()?;
         self.verify()?;
-        self.check_told_truth()
+        self.check_told_truth()?;
+        if self.has_manners { self.check_manners() } else { Ok(()) }
     }
 
     /// Closes every session; then nothing may be left but the states.
@@ -38,7 +42,7 @@ impl World {
         Ok(())
     }
 
-    fn settle(&mut self) -> Result<(), String> {
+    pub(super) fn settle(&mut self) -> Result<(), String> {
         for _ in 0..ROUNDS {
             let all = 0..self.shards.len();
             for shard in all.clone() {

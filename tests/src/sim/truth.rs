@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::{
-    CATEGORIES, Categories, Category, GroupId, Identity, PresentityId, Publication, Stamp, Tick, View, WatcherId,
+    CATEGORIES, Categories, Category, GroupId, Identity, PresentityId, Publication, Rate, Stamp, Tick, View, WatcherId,
 };
 
 /// The view of documents that an endpoint publishes.
@@ -176,12 +176,14 @@ pub(super) struct Watched {
     pub(super) is_told: bool,
     /// What it was told last, by category.
     pub(super) told: [Option<u64>; CATEGORIES],
+    /// Whether all is to be told again.
+    pub(super) is_due_again: bool,
 }
 
 impl Watched {
     /// A subscription that was told nothing yet.
     pub(super) fn new(view: View) -> Self {
-        Self { view, stamp: None, is_told: false, told: [None; CATEGORIES] }
+        Self { view, stamp: None, is_told: false, told: [None; CATEGORIES], is_due_again: false }
     }
 }
 
@@ -198,6 +200,14 @@ pub(super) struct WatchGroup {
     pub(super) who: Option<Arc<Identity>>,
     /// Its subscriptions by presentity.
     pub(super) watched: BTreeMap<u64, Watched>,
+    /// When it ends, if it does.
+    pub(super) expires: Tick,
+    /// How often it is told,
+    pub(super) rate: Rate,
+    /// and when its newest batch began since it has such a rate.
+    pub(super) began: Option<Tick>,
+    /// Whether it ever had a longest gap: what that has marked is told again later, too.
+    pub(super) may_repeat: bool,
 }
 
 /// One watcher, as the model has it.
@@ -209,4 +219,25 @@ pub(super) struct Session {
     pub(super) shard: usize,
     /// Whether it takes only a few notes at a time.
     pub(super) is_slow: bool,
+    /// Whether anybody looks.
+    pub(super) is_active: bool,
+    /// How far apart its batches are, in microseconds; 0 if it is told as changes come.
+    pub(super) gap_us: u64,
+    /// When the newest of them began, if that one is over.
+    pub(super) began: Option<Tick>,
+}
+
+impl Session {
+    /// One that was just opened.
+    pub(super) fn new(id: WatcherId, shard: usize, is_slow: bool) -> Self {
+        Self { id, shard, is_slow, is_active: true, gap_us: 0, began: None }
+    }
+}
+
+impl WatchGroup {
+    /// One that was just opened.
+    pub(super) fn new(id: GroupId, watcher: u64, wants: Categories, who: Option<Arc<Identity>>) -> Self {
+        let (watched, expires) = (BTreeMap::new(), Tick::NEVER);
+        Self { id, watcher, wants, who, watched, expires, rate: Rate::default(), began: None, may_repeat: false }
+    }
 }

@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) policies: Policies,
     /// The newest entity-tag that a publisher was given, by presentity and endpoint.
     pub(super) tags: BTreeMap<(u64, u64), EntityTag>,
+    /// Whether watchers say how they want to be told.
+    pub(super) has_manners: bool,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -96,7 +98,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
         let count = rng.random_range(2..=4usize);
-        let limits = Limits {
+        let mut limits = Limits {
             watchers: 40,
             groups: 60,
             subscriptions: rng.random_range(40..=2_000u32),
@@ -112,6 +114,11 @@ impl World {
             policy_apply_us: rng.random_range(100..3_000u64),
             ..Limits::default()
         };
+        let has_manners = Self::has_manners(seed);
+        if has_manners {
+            limits.paces = rng.random_range(2..=30);
+            (limits.gap_us_max, limits.group_lifetime_us_min, limits.group_lifetime_us_max) = (5_000, 100, 2_000_000);
+        }
         let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
         let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
         let presentities = rng.random_range(2..=24);
@@ -154,6 +161,7 @@ impl World {
             limits,
             faults: Faults::default(),
             forgotten: BTreeSet::new(),
+            has_manners,
             trace: 0,
             rng,
         }
@@ -162,6 +170,9 @@ impl World {
     fn operate(&mut self) -> Result<(), String> {
         if self.presences.is_some() && self.rng.random_bool(0.3) {
             return self.operate_with_meaning();
+        }
+        if self.has_manners && self.rng.random_bool(0.15) {
+            return self.operate_manners();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),
@@ -243,6 +254,7 @@ impl World {
     pub(super) fn step(&mut self, shard: usize, now: u64, budget: usize) -> Result<(), String> {
         self.carry_own(shard)?;
         self.shards[shard].step(Tick::from_micros(now), budget);
+        self.take_ended(shard)?;
         self.take_outcomes(shard)
     }
 
@@ -316,5 +328,6 @@ impl World {
         self.faults.stale_update += all.updates_stale;
         self.faults.policy_taken += all.policies_taken;
         self.faults.reevaluated += all.reevaluated;
+        self.faults.repeated += all.repeated;
     }
 }

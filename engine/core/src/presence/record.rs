@@ -176,6 +176,8 @@ fn allocated(bytes: usize) -> usize {
 }
 
 impl Expiring for Presence {
+    type At = Tick;
+
     fn expires(&self) -> Tick {
         self.expires
     }

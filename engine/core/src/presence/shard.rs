@@ -311,7 +311,9 @@ impl<B: ShardMemory> Shard<B> {
     /// A `now` before an earlier one counts as that earlier one (C7).
     pub fn begin_step(&mut self, now: Tick, subscriptions: usize) -> Work {
         self.fan.pass_time(now);
-        let expiring = self.expire_presences() | self.fan.expire_due();
+        let most = self.fan.limits().expiries_per_step as usize;
+        let groups_due = self.fan.expire_groups(most) + self.fan.pace_due(most) >= most;
+        let expiring = self.expire_presences() | self.fan.expire_due() | groups_due;
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
         let walk_entries = self.fan.reevaluate(subscriptions);
@@ -319,6 +321,7 @@ impl<B: ShardMemory> Shard<B> {
             self.fan.homes.expiries.first().map(|(expires, _)| expires),
             self.desk.expiries.first().map(|(expires, _)| expires),
             self.desk.edits.first_deadline(),
+            self.fan.first_group_due(),
         ];
         Work {
             walk_entries,

@@ -9,6 +9,8 @@ pub struct Counters {
     pub owed: u64,
     /// Notes taken from outboxes.
     pub delivered: u64,
+    /// Notes that told again what had been told: for a refresh, or a group's longest gap. They are no part of what is owed.
+    pub repeated: u64,
     /// Turns that a newer one overtook before they were told.
     pub skipped: u64,
     /// Turns still untold when their subscription ended.
@@ -53,6 +55,8 @@ pub struct Counters {
     pub reevaluated: u64,
     /// Publications of endpoints that this home took in.
     pub composed: u64,
+    /// Groups that were not renewed in time.
+    pub groups_expired: u64,
 }
 
 impl Counters {
@@ -61,6 +65,7 @@ impl Counters {
         let Self {
             owed,
             delivered,
+            repeated,
             skipped,
             cancelled,
             filtered,
@@ -83,10 +88,12 @@ impl Counters {
             policies_taken,
             reevaluated,
             composed,
+            groups_expired,
         } = self;
         for (mine, theirs) in [
             (owed, other.owed),
             (delivered, other.delivered),
+            (repeated, other.repeated),
             (skipped, other.skipped),
             (cancelled, other.cancelled),
             (filtered, other.filtered),
@@ -109,6 +116,7 @@ impl Counters {
             (policies_taken, other.policies_taken),
             (reevaluated, other.reevaluated),
             (composed, other.composed),
+            (groups_expired, other.groups_expired),
         ] {
             *mine += theirs;
         }

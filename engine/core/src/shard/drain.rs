@@ -6,7 +6,7 @@
 use super::note::Note;
 use super::slot::{LANES, Outboxes, SlotRun};
 use super::topic::Topics;
-use super::watcher::Standing;
+use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
 use crate::id::{Categories, PresentityId, SlotIndex, Stamp, View, WatcherId};
 use crate::store::NONE;
@@ -56,14 +56,14 @@ impl<B: ShardMemory> FanOut<B> {
     /// something else in between.
     #[inline]
     pub fn next_outbox(&mut self) -> Option<Outbox<'_, B>> {
-        let index = self.outboxes.pop_ready()?;
+        let index = self.outboxes.pop_ready(self.now)?;
         self.approach_ready();
         Some(self.open_outbox(index))
     }
 
     /// The watcher that has waited longest to be told something. Its [`Self::outbox`] is to be asked next.
     pub fn next_ready(&mut self) -> Option<WatcherId> {
-        let index = self.outboxes.pop_ready()?;
+        let index = self.outboxes.pop_ready(self.now)?;
         Some(WatcherId { index, generation: self.outboxes.watchers[index].generation })
     }
 
@@ -148,6 +148,9 @@ impl<B: ShardMemory> Outboxes<B> {
         }
         if left == 0 {
             // It was us who stopped, for the sake of the other watchers: its turn comes again.
+            if record.holds & IN_BATCHES != 0 {
+                self.batch_goes_on(watcher);
+            }
             self.make_ready(watcher);
         } else {
             record.standing = Standing::Blocked as u8;
@@ -195,8 +198,18 @@ impl<B: ShardMemory> Outbox<'_, B> {
             }
             let FanOut { outboxes, topics, now, counters, .. } = &mut *self.shard;
             let index = self.run;
+            let flags = outboxes.runs[index].flags;
+            let mut open = u16::MAX;
+            if flags != 0 {
+                open = outboxes.open_lanes(index, *now);
+                if open == 0 {
+                    self.cursor = 0;
+                    self.run = outboxes.watchers[self.watcher.index].dirty.head;
+                    continue;
+                }
+            }
             let run = &mut outboxes.runs[index];
-            let lanes = run.dirty & u16::MAX << self.cursor;
+            let lanes = run.dirty & open & u16::MAX << self.cursor;
             if lanes == 0 {
                 self.cursor = 0;
                 self.run = outboxes.rotate(self.watcher.index);
@@ -205,7 +218,8 @@ impl<B: ShardMemory> Outbox<'_, B> {
             let lane = lanes.trailing_zeros();
             let at = lane as usize % LANES as usize;
             run.dirty &= !(1 << at);
-            let (topic, told_turn, next) = (run.topics[at], run.seen[at], run.dirty_links.next);
+            let (topic, told_turn, fresh) = (run.topics[at], run.seen[at], run.fresh);
+            let next = run.dirty_links.next;
             if run.dirty == 0 {
                 self.cursor = 0;
                 self.run = outboxes.finish_run(self.watcher.index, next);
@@ -215,15 +229,18 @@ impl<B: ShardMemory> Outbox<'_, B> {
             }
             let record = &topics.topics[topic];
             let behind = outboxes.seen.behind(record.turn, told_turn);
+            let first = fresh & 1 << at != 0;
             if behind == 0 || !record.is_open(*now) {
                 // A silent topic's home is about to say what follows, or a policy is being applied; then everybody is
-                // marked again. A mark without a change is only needless.
-                counters.marks_needless += u64::from(behind == 0 && record.is_open(*now));
-                continue;
+                // marked again. A mark without a change is only needless, unless all is to be told again.
+                let is_needless = behind == 0 && record.is_open(*now) && !first;
+                counters.marks_needless += u64::from(is_needless);
+                if is_needless || !record.is_open(*now) {
+                    continue;
+                }
             }
             let run = &mut outboxes.runs[index];
             run.seen[at] = outboxes.seen.of_turn(record.turn);
-            let first = run.fresh & 1 << at != 0;
             if first {
                 run.fresh &= !(1 << at);
             }
@@ -238,10 +255,12 @@ impl<B: ShardMemory> Outbox<'_, B> {
                 view: record.view,
                 told: record.categories(),
                 first,
-                skipped: u32::from(behind) - 1,
+                skipped: u32::from(behind.saturating_sub(1)),
                 skipped_at_least: false,
             };
-            if wants == Categories::ALL && due.parts == NONE {
+            if behind == 0 {
+                due.told = self.shard.told_again(topic, wants);
+            } else if wants == Categories::ALL && due.parts == NONE {
                 counters.delivered += 1;
                 if behind != 1 {
                     counters.skipped += u64::from(behind - 1);
@@ -250,6 +269,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
                 (due.told, due.skipped, due.skipped_at_least) = (told, skipped, at_least);
             } else {
                 continue;
+            }
+            if flags != 0 {
+                self.shard.outboxes.told(group, self.shard.now);
             }
             self.left -= 1;
             return Some(due);

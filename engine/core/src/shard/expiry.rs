@@ -1,19 +1,58 @@
-//! When states end: a heap of records by expiry, in which each record has one place and knows it.
+//! When states, groups and pauses end: a heap of records by the moment, in which each record has one place and knows it.
 //!
-//! Changing an expiry moves the record's entry instead of leaving a dead one behind, so that the heap never holds more
+//! Moments are ticks, or whole seconds where half the memory is worth more than to be exact. Changing an expiry moves the record's entry instead of leaving a dead one behind, so that the heap never holds more
 //! than there are records with an expiry.
 
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
 
+use bytemuck::{Pod, Zeroable};
+
 use crate::error::Corrupt;
 use crate::id::Tick;
 use crate::store::NONE;
 
+/// A moment at which something may end.
+pub(crate) trait Moment: Copy + Ord {
+    /// Later than all others: nothing ends then.
+    const NEVER: Self;
+}
+
+impl Moment for Tick {
+    const NEVER: Self = Self::NEVER;
+}
+
+/// A moment in seconds of 2^20 us each, which are counted for 142 years: what ends in hours need not be told to the
+/// microsecond, and there are millions of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Pod, Zeroable)]
+#[repr(transparent)]
+pub(crate) struct Second(u32);
+
+impl Second {
+    const SHIFT: u32 = 20;
+
+    /// The first that is not before a moment.
+    pub(crate) fn not_before(at: Tick) -> Self {
+        let second = at.as_micros().div_ceil(1 << Self::SHIFT);
+        Self(u32::try_from(second).unwrap_or(u32::MAX).min(u32::MAX - 1))
+    }
+
+    /// When it begins.
+    pub(crate) fn tick(self) -> Tick {
+        if self == Self::NEVER { Tick::NEVER } else { Tick::from_micros(u64::from(self.0) << Self::SHIFT) }
+    }
+}
+
+impl Moment for Second {
+    const NEVER: Self = Self(u32::MAX);
+}
+
 /// A record with something in it that ends.
 pub(crate) trait Expiring {
+    /// How exactly it is known when.
+    type At: Moment;
     /// When the first of it ends.
-    fn expires(&self) -> Tick;
+    fn expires(&self) -> Self::At;
     /// Where the record stands in the heap; [`NONE`] while it does not.
     fn place(&self) -> u32;
     /// To say where.
@@ -21,28 +60,37 @@ pub(crate) trait Expiring {
 }
 
 /// Records by expiry, as a binary heap.
-#[derive(Default)]
-pub(crate) struct Expiries {
-    heap: Vec<(Tick, u32)>,
+pub(crate) struct Expiries<At = Tick> {
+    heap: Vec<(At, u32)>,
 }
 
-impl Expiries {
+impl<At> Default for Expiries<At> {
+    fn default() -> Self {
+        Self { heap: Vec::new() }
+    }
+}
+
+impl<At: Moment> Expiries<At> {
     /// The first to expire.
-    pub(crate) fn first(&self) -> Option<(Tick, u32)> {
+    pub(crate) fn first(&self) -> Option<(At, u32)> {
         self.heap.first().copied()
     }
 
     /// Puts a record where its expiry belongs, or takes it out if it has none.
-    pub(crate) fn set<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, index: u32) {
+    pub(crate) fn set<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, index: u32) {
         let expires = records[index].expires();
         let place = records[index].place();
-        match (place, expires) {
-            (NONE, Tick::NEVER) => {}
-            (NONE, _) => {
+        match (place, expires == At::NEVER) {
+            (NONE, true) => {}
+            (NONE, false) => {
+                if self.heap.len() == self.heap.capacity() {
+                    // By an eighth and not to the double: there are as many as groups, which are counted in bytes.
+                    self.heap.reserve_exact((self.heap.len() / 8).max(4));
+                }
                 self.heap.push((expires, index));
                 self.rise(records, self.heap.len() - 1);
             }
-            (place, Tick::NEVER) => {
+            (place, true) => {
                 let place = place as usize;
                 self.heap.swap_remove(place);
                 records[index].set_place(NONE);
@@ -50,19 +98,19 @@ impl Expiries {
                     self.settle(records, place);
                 }
             }
-            (place, _) => {
+            (place, false) => {
                 self.heap[place as usize].0 = expires;
                 self.settle(records, place as usize);
             }
         }
     }
 
-    fn settle<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, place: usize) {
+    fn settle<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, place: usize) {
         let place = self.rise(records, place);
         self.sink(records, place);
     }
 
-    fn rise<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) -> usize {
+    fn rise<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) -> usize {
         while place > 0 {
             let parent = (place - 1) / 2;
             if self.heap[parent] <= self.heap[place] {
@@ -76,7 +124,7 @@ impl Expiries {
         place
     }
 
-    fn sink<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) {
+    fn sink<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) {
         loop {
             let first = [2 * place + 1, 2 * place + 2]
                 .into_iter()
@@ -95,10 +143,10 @@ impl Expiries {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.heap.capacity() * size_of::<(Tick, u32)>()) as u64
+        (self.heap.capacity() * size_of::<(At, u32)>()) as u64
     }
 
-    pub(crate) fn verify<T: Expiring>(&self, records: &impl Index<u32, Output = T>) -> Result<(), Corrupt> {
+    pub(crate) fn verify<T: Expiring<At = At>>(&self, records: &impl Index<u32, Output = T>) -> Result<(), Corrupt> {
         for (place, &(expires, index)) in self.heap.iter().enumerate() {
             let record = &records[index];
             if record.expires() != expires || record.place() != place as u32 {

@@ -134,7 +134,11 @@ impl Gates {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.gates.bytes() + self.identities.bytes()
+        self.gates.bytes()
+    }
+
+    pub(crate) fn identities_bytes(&self) -> u64 {
+        self.identities.bytes()
     }
 
     pub(crate) fn table_bytes(&self) -> u64 {

@@ -12,12 +12,14 @@ pub(crate) mod expiry;
 #[cfg(feature = "floor")]
 mod floor;
 mod gate;
+mod group;
 pub(crate) mod home;
 mod interest;
 mod link;
 mod memory;
 pub(crate) mod message;
 mod note;
+mod pace;
 mod query;
 mod ready;
 mod request;
@@ -39,20 +41,25 @@ pub use approach::MESSAGES_TOGETHER;
 pub use counters::Counters;
 use documents::Documents;
 pub use drain::Outbox;
+use expiry::Expiries;
 #[cfg(feature = "floor")]
 pub use floor::{FloorDone, FloorOrder, FloorRoom};
 use gate::Gates;
+use group::Group;
+pub use group::{EndReason, GroupEnded};
 use home::{Home, Homes, Reader};
 use link::Link;
 use message::Outcome;
 pub use note::Note;
+use pace::Paces;
+pub use pace::Rate;
 pub use query::Explanation;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
 use topic::{Topic, TopicPlaces, Topics};
 use walk::Walks;
-use watcher::{Group, Watcher};
+use watcher::Watcher;
 
 use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
@@ -119,8 +126,10 @@ pub struct Work {
 /// What a shard weighs, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Records: slots, subscriber lists, watchers, groups, topics, homes, readers.
+    /// Records: slots, subscriber lists, watchers, topics, homes, readers.
     pub arenas: u64,
+    /// Groups: their records, identities, expiries and paces.
+    pub groups: u64,
     /// The tables from presentities to records.
     pub tables: u64,
     /// Documents that are some view's state.
@@ -137,7 +146,7 @@ impl Footprint {
     /// All of it.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.arenas + self.tables + self.documents + self.retired + self.presence
+        self.arenas + self.groups + self.tables + self.documents + self.retired + self.presence
     }
 }
 
@@ -169,6 +178,8 @@ pub struct FanOut<B: ShardMemory = Heap> {
     pub(crate) gates: Gates,
     pub(crate) homes: Homes<B>,
     links: Box<[Link]>,
+    /// Groups that have ended by themselves and were not asked for yet: no more than there were groups.
+    ended: VecDeque<GroupEnded>,
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
     tickets: u64,
@@ -207,6 +218,8 @@ impl<B: ShardMemory> FanOut<B> {
                 runs: Slab::new(&backing, runs)?,
                 ready: Ready::default(),
                 seen: Seen::of_bits(seen_bits),
+                group_expiries: Expiries::default(),
+                paces: Paces::new(limits.paces),
             },
             topics: Topics {
                 topics: Slab::new(&backing, TOPICS_MAX)?,
@@ -221,6 +234,7 @@ impl<B: ShardMemory> FanOut<B> {
             gates: Gates::new(guard, views, seed),
             homes: Homes::new(&backing, epoch, seed)?,
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
+            ended: VecDeque::new(),
             outcomes: VecDeque::new(),
             tickets: 0,
             calls: 0,
@@ -285,15 +299,15 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     pub(crate) fn footprint_of_records(&self) -> Footprint {
-        let Outboxes { watchers, groups, runs, ready, .. } = &self.outboxes;
+        let Outboxes { watchers, groups, runs, ready, group_expiries, paces, .. } = &self.outboxes;
         Footprint {
             arenas: watchers.bytes()
-                + groups.bytes()
                 + runs.bytes()
                 + ready.bytes()
                 + self.topics.bytes()
                 + self.gates.bytes()
                 + self.homes.bytes(),
+            groups: groups.bytes() + self.gates.identities_bytes() + group_expiries.bytes() + paces.bytes(),
             tables: self.topics.table.bytes() + self.gates.table_bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,
@@ -325,6 +339,9 @@ impl<B: ShardMemory> FanOut<B> {
             && self.gates.is_settled()
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
+            && self.ended.is_empty()
+            && self.outboxes.paces.first().is_none_or(|due| due > self.now)
+            && self.outboxes.group_expiries.first().is_none_or(|(expires, _)| expires.tick() > self.now)
             && self.links.iter().all(Link::is_idle)
             && self.homes.expiries.first().is_none_or(|(expires, _)| expires > self.now)
     }

@@ -3,8 +3,8 @@
 //! It owns nothing: what it shows lies in the shard's records, and a document is looked for when it is asked for.
 
 use super::documents::Documents;
+use super::group::Group;
 use super::topic::TopicParts;
-use super::watcher::Group;
 use crate::document::Document;
 use crate::id::{CATEGORIES, Categories, Category, PresentityId, SlotIndex, Stamp, TopicIndex, View};
 
@@ -20,7 +20,8 @@ pub struct Note<'a> {
     pub view: View,
     /// The version: the state is the newest as of it.
     pub stamp: Stamp,
-    /// Whether it is the first that the subscription is told (in this view).
+    /// Whether it is the first that the subscription is told (in this view), or all told again: for a refresh, or because a
+    /// group's longest gap was over.
     pub first: bool,
     /// Changes of wanted categories that this note stands for besides its own.
     pub skipped: u32,

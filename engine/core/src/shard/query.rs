@@ -16,7 +16,7 @@ pub struct Explanation {
     /// Whether nobody is told the view now: the home has not said what it is, a policy is being applied, or it has
     /// expired.
     pub is_silent: bool,
-    /// Whether the group has been told anything in this view.
+    /// Whether the group has been told this view's state, since it was refreshed if it was.
     pub is_told: bool,
     /// The rule that decided; none if it is what everybody else gets, or nobody was asked.
     pub rule: Option<u32>,

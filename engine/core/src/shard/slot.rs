@@ -4,16 +4,19 @@
 //! if nothing in the run was dirty, the watcher; draining it touches the first two lines. A run belongs to one group,
 //! so that membership costs a subscription nothing. Twelve bytes a subscription.
 //!
-//! Invariant: a run is in its watcher's list exactly while it has a dirty lane, and a watcher is ready exactly while
-//! its list has a run and its frontend has not left some of it untold.
+//! Invariant: a run is in its watcher's list exactly while it has a dirty lane and its group's pace does not hold it, and a
+//! watcher is ready exactly while its list has a run, its frontend has not left some of it untold, and nothing holds it.
 
 use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
 use super::counters::Counters;
+use super::expiry::{Expiries, Second};
+use super::group::Group;
+use super::pace::Paces;
 use super::ready::{Place, Ready};
-use super::watcher::{Group, Standing, Watcher};
-use crate::id::Categories;
+use super::watcher::{Standing, Watcher};
+use crate::id::{Categories, Tick};
 use crate::store::{Links, NONE, Record, Slab};
 
 /// Slots in a run.
@@ -35,13 +38,19 @@ pub struct SlotRun {
     pub(crate) fresh: u16,
     /// The categories that the group wants, as a set's bits: here, so that a drain does without the group's line.
     pub(crate) wants_bits: u8,
-    pub(crate) spare: u8,
+    /// [`PACED`] and [`HELD`].
+    pub(crate) flags: u8,
     /// The low bits of the turn that the lane was told last.
     pub(crate) seen: [u16; LANES as usize],
     pub(crate) topics: [u32; LANES as usize],
     /// Where the topic's list names the lane, so that leaving it costs no search.
     pub(crate) entries: [u32; LANES as usize],
 }
+
+/// The run's group is told at a pace: here, so that a drain does without the group's line.
+pub(crate) const PACED: u8 = 1;
+/// The pace holds the run, which is dirty and in no watcher's list.
+pub(crate) const HELD: u8 = 2;
 
 const _: () = assert!(size_of::<SlotRun>() == 192, "a run is three lines, the first of which is all that a mark needs");
 
@@ -109,6 +118,8 @@ pub(crate) struct Outboxes<B: ShardMemory> {
     pub(crate) runs: Slab<SlotRun, B>,
     pub(crate) ready: Ready,
     pub(crate) seen: Seen,
+    pub(crate) group_expiries: Expiries<Second>,
+    pub(crate) paces: Paces,
 }
 
 impl<B: ShardMemory> Outboxes<B> {
@@ -176,14 +187,15 @@ impl<B: ShardMemory> Outboxes<B> {
         self.ready.enter(Place { watcher, run: record.dirty.head, topic: NONE }, record);
     }
 
-    /// The watcher that has been ready longest; it is not ready any more.
+    /// The watcher that has been ready longest and is not held; it is not ready any more.
     #[inline]
-    pub(crate) fn pop_ready(&mut self) -> Option<u32> {
+    pub(crate) fn pop_ready(&mut self, now: Tick) -> Option<u32> {
         loop {
             let watcher = self.ready.pop()?;
             let record = &mut self.watchers[watcher];
             record.has_place = 0;
-            if self.unready(watcher) {
+            let holds = record.holds;
+            if self.unready(watcher) && !(holds != 0 && self.passes_over(watcher, now)) {
                 return Some(watcher);
             }
         }
@@ -239,8 +251,11 @@ impl<B: ShardMemory> Outboxes<B> {
         }
     }
 
-    /// Takes a run that has no dirty lane any more out of its watcher's list.
+    /// Takes a run that has no dirty lane any more out of its watcher's list, or from the pace that holds it.
     pub(crate) fn leave(&mut self, run: u32, watcher: u32) {
+        if self.runs[run].flags & HELD != 0 {
+            return self.leave_pace(run);
+        }
         let record = &mut self.watchers[watcher];
         if record.dirty.head == run {
             record.cursor = 0;

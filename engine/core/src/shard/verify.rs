@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::slot::{LANES, SlotRun, place};
+use super::slot::{HELD, LANES, SlotRun, place};
 use super::topic::{JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS, WALKS_LONG, WALKS_SHORT};
 use super::watcher::Standing;
 use super::{FanOut, ShardMemory};
@@ -10,7 +10,7 @@ use crate::document::Document;
 use crate::error::Corrupt;
 use crate::store::NONE;
 
-fn wrong<T>(rule: &'static str, index: impl Into<u64>) -> Result<T, Corrupt> {
+pub(super) fn wrong<T>(rule: &'static str, index: impl Into<u64>) -> Result<T, Corrupt> {
     Err(Corrupt { rule, index: index.into() })
 }
 
@@ -55,7 +55,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// Follows every watcher to its groups and runs; tells how many slots they have.
     fn verify_watchers(&self) -> Result<u64, Corrupt> {
         let outboxes = &self.outboxes;
-        let (mut watchers, mut groups, mut runs, mut slots, mut ready) = (0, 0, 0, 0u64, 0u64);
+        let (mut watchers, mut groups, mut runs, mut slots, mut ready, mut held_runs) = (0, 0, 0, 0u64, 0u64, 0u64);
         for index in 0..outboxes.watchers.ever() {
             let watcher = &outboxes.watchers[index];
             if watcher.generation & 1 == 0 {
@@ -80,7 +80,9 @@ impl<B: ShardMemory> FanOut<B> {
                     }
                     full_before = record.is_full();
                     len += record.used.count_ones();
-                    dirty_runs += u32::from(record.dirty != 0);
+                    let is_held = record.flags & HELD != 0;
+                    held_runs += u64::from(is_held);
+                    dirty_runs += u32::from(record.dirty != 0 && !is_held);
                     run = record.links.next;
                 }
                 if len != record.len {
@@ -92,7 +94,7 @@ impl<B: ShardMemory> FanOut<B> {
             let mut run = watcher.dirty.head;
             while run != NONE {
                 let record = &outboxes.runs[run];
-                if record.dirty == 0 || record.watcher != index {
+                if record.dirty == 0 || record.watcher != index || record.flags & HELD != 0 {
                     return wrong("a run in a watcher's dirty list is dirty and that watcher's", run);
                 }
                 dirty_runs = dirty_runs.wrapping_sub(1);
@@ -106,6 +108,10 @@ impl<B: ShardMemory> FanOut<B> {
             }
             ready += u64::from(watcher.standing == Standing::Ready as u8);
         }
+        if held_runs != outboxes.verify_paces()? {
+            return wrong("every held run is in its group's pace", held_runs);
+        }
+        outboxes.group_expiries.verify(&outboxes.groups)?;
         if ready != outboxes.ready.waiting as u64 {
             return wrong("ready watchers are counted", ready);
         }

@@ -8,6 +8,22 @@ use crate::store::NONE;
 const HISTORY: u32 = 16;
 
 impl<B: ShardMemory> FanOut<B> {
+    /// Which categories a subscription is told once more that has seen all there is.
+    #[cold]
+    pub(super) fn told_again(&mut self, topic: u32, wants: Categories) -> Categories {
+        self.counters.repeated += 1;
+        let record = &self.topics.topics[topic];
+        let held = match record.parts {
+            NONE => record.categories(),
+            parts => {
+                let documents = &self.topics.parts[parts].documents;
+                let held = Category::all().filter(|category| documents[category.index()].is_some());
+                held.fold(Categories::NONE, Categories::with)
+            }
+        };
+        held.and(wants)
+    }
+
     /// Which categories a subscription that is `behind` turns behind is told, how many wanted changes are skipped
     /// with it, and whether it may have been more; nothing if no change was wanted.
     pub(super) fn wanted_of(
@@ -38,7 +54,7 @@ impl<B: ShardMemory> FanOut<B> {
                 (changed.fold(Categories::NONE, Categories::with), parts.history)
             }
         };
-        let told = Categories::from_bits(changed.bits() & wants.bits());
+        let told = changed.and(wants);
         let counters = &mut self.counters;
         if wants == Categories::ALL {
             counters.delivered += 1;

@@ -76,6 +76,8 @@ pub(crate) struct HomeView {
 }
 
 impl Expiring for HomeView {
+    type At = Tick;
+
     fn expires(&self) -> Tick {
         self.expires
     }

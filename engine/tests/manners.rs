@@ -1,0 +1,104 @@
+//! How watchers want to be told, on a running engine: what is held comes when it is due, also to an engine that sleeps.
+
+mod common;
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use common::*;
+use fanfare::*;
+
+fn who_looks_again_is_told_the_newest_at_once(on: On) {
+    let engine = on.engine(2);
+    let door = engine.handle();
+    let people = one_on_each(2);
+    let mut watcher = door.watcher(1).wait().expect("it opens");
+    watcher.subscribe(&people).wait().expect("it subscribes");
+    let mut first = 0;
+    while first < people.len() {
+        first += watcher.next_batch().wait_for(LONG).expect("the engine runs").len();
+    }
+    watcher.set_active(false).wait().expect("it may look away");
+    for round in 0..10 {
+        for &who in &people {
+            door.publish(says(who, &round.to_string())).wait().expect("it is published");
+        }
+    }
+    let early = watcher.next_batch().wait_for(Duration::from_millis(50)).expect("the engine runs");
+    assert!(early.is_empty(), "{early:?}");
+    watcher.set_active(true).wait().expect("it may look");
+    let mut told = Vec::new();
+    while told.len() < people.len() {
+        told.extend(watcher.next_batch().wait_for(LONG).expect("the engine runs"));
+    }
+    assert_eq!(told.len(), people.len(), "one note for each: {told:?}");
+    assert!(told.iter().all(|note| text(note).as_deref() == Some("9")), "{told:?}");
+    engine.shutdown().expect("it ends well");
+}
+
+fn what_waits_for_a_rate_comes_to_an_engine_that_sleeps(on: On) {
+    const GAP: Duration = Duration::from_millis(100);
+    let engine = on.engine(1);
+    let door = engine.handle();
+    let ken = PresentityId::new(1);
+    let mut watcher = door.watcher(1).wait().expect("it opens");
+    let rate = Rate { gap_us_min: GAP.as_micros() as u64, ..Rate::default() };
+    watcher.set_rate(rate).wait().expect("it has a rate");
+    watcher.subscribe(&[ken]).wait().expect("it subscribes");
+    let began = Instant::now();
+    for round in 0..50 {
+        door.publish(says(ken, &round.to_string())).wait().expect("it is published");
+    }
+    let notes = until(&mut watcher, |note| text(note).as_deref() == Some("49"));
+    let batches = 2 + began.elapsed().as_millis() / GAP.as_millis();
+    assert!(notes.len() as u128 <= batches, "{} notes in {:?}", notes.len(), began.elapsed());
+    // Refused, and nothing has changed.
+    let crossed = Rate { gap_us_min: 2, gap_us_max: 1, ..Rate::default() };
+    assert!(matches!(watcher.set_rate(crossed).wait(), Err(CallError::Shard(Error::Rate(_)))));
+    watcher.set_rate(Rate::default()).wait().expect("it has none");
+    watcher.refresh().wait().expect("it is told again");
+    let notes = watcher.next_batch().wait_for(LONG).expect("the engine runs");
+    assert_eq!((notes.len(), notes[0].first, text(&notes[0]).as_deref()), (1, true, Some("49")));
+    engine.shutdown().expect("it ends well");
+}
+
+/// A frontend with one group, which it does not renew.
+struct Forgetful {
+    is_new: bool,
+    ended: mpsc::Sender<GroupEnded>,
+}
+
+impl Frontend for Forgetful {
+    fn poll(&mut self, shard: &mut Shard, _: Tick) -> Poll {
+        if std::mem::take(&mut self.is_new) {
+            let watcher = shard.open_watcher(7).expect("room");
+            let group = shard.open_group(watcher, 8, Categories::ALL).expect("room");
+            shard.renew_group(group, 1).expect("it may live that long");
+            return Poll::WORKED;
+        }
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+
+    fn ended(&mut self, ended: GroupEnded) {
+        // The test may be over.
+        let _ = self.ended.send(ended);
+    }
+}
+
+fn a_frontend_is_told_of_a_group_that_has_ended(on: On) {
+    let (sender, ended) = mpsc::channel();
+    let limits = Limits { group_lifetime_us_min: 1, ..small() };
+    let start = on.builder(1).with(move |builder| builder.limits(limits));
+    let engine = start.start(move |_| Forgetful { is_new: true, ended: sender.clone() }).expect("an engine starts");
+    let ended = ended.recv_timeout(LONG).expect("the shard wakes for it");
+    assert_eq!((ended.watcher_token, ended.group_token, ended.why), (7, 8, EndReason::Timeout));
+    engine.shutdown().expect("it ends well");
+}
+
+on_every_runtime!(
+    who_looks_again_is_told_the_newest_at_once,
+    what_waits_for_a_rate_comes_to_an_engine_that_sleeps,
+    a_frontend_is_told_of_a_group_that_has_ended,
+);

@@ -1,0 +1,174 @@
+//! RFC 6446: how often a group is told at most, and at least. All by conflation.
+
+use fanfare_core::{Bound, Error, GroupId, Limits, PresentityId, Rate, Tick, View, WatcherId};
+use fanfare_tests::mesh::{Heard, Mesh};
+
+const SECOND_US: u64 = 1_000_000;
+
+struct Scene {
+    mesh: Mesh,
+    contacts: Vec<PresentityId>,
+    watcher: WatcherId,
+    group: GroupId,
+}
+
+impl Scene {
+    /// One watcher of forty, who has been told the first state of all.
+    fn new(rate: Rate) -> Self {
+        let mut mesh = Mesh::new(1, Limits::default());
+        let contacts: Vec<PresentityId> = (0..40).map(|nth| mesh.presentity_at(0, nth)).collect();
+        let (watcher, group) = mesh.watcher(0);
+        mesh.shards[0].subscribe(group, View::PLAIN, &contacts).unwrap();
+        mesh.shards[0].set_rate(group, rate).unwrap();
+        let mut scene = Self { mesh, contacts, watcher, group };
+        assert_eq!(scene.told().len(), 40);
+        scene
+    }
+
+    fn told(&mut self) -> Vec<Heard> {
+        self.mesh.settle();
+        self.mesh.verify();
+        match self.mesh.shards[0].next_ready() {
+            Some(ready) => self.mesh.hear(0, ready),
+            None => Vec::new(),
+        }
+    }
+
+    /// A moment later.
+    fn publish(&mut self, contacts: std::ops::Range<usize>, text: &str) {
+        self.mesh.now += 1;
+        for nth in contacts {
+            self.mesh.publish(0, self.contacts[nth], text.as_bytes());
+        }
+    }
+
+    /// What is told in each of so many quarters of a second, and of whom in all.
+    fn quarters(&mut self, count: usize) -> Vec<usize> {
+        (0..count)
+            .map(|_| {
+                self.mesh.now += SECOND_US / 4;
+                self.told().len()
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn rfc_6446_max_rate_conflates_what_comes_sooner() {
+    let mut scene = Scene::new(Rate::per_second(Some(1.0), None).unwrap());
+    scene.publish(0..20, "one");
+    assert_eq!(scene.told(), [], "the first states were a batch");
+    scene.publish(10..30, "two");
+    assert_eq!(scene.quarters(4), [0, 0, 0, 30], "all that has changed meanwhile, once");
+    scene.publish(0..1, "three");
+    assert_eq!(scene.quarters(8), [0, 0, 0, 1, 0, 0, 0, 0]);
+    scene.publish(0..1, "four");
+    assert_eq!(scene.told().len(), 1, "whoever was quiet is told at once");
+    // A contact who is new does not wait, and those who wait go on waiting.
+    let new = scene.mesh.presentity_at(0, 99);
+    scene.publish(0..3, "five");
+    scene.mesh.now += 10;
+    scene.mesh.shards[0].subscribe(scene.group, View::PLAIN, &[new]).unwrap();
+    let heard = scene.told();
+    assert!(heard[0].first && heard[0].presentity == new, "{heard:?}");
+    scene.mesh.now += SECOND_US;
+    scene.told();
+    assert_eq!(scene.mesh.shards[0].pending(), 0);
+}
+
+#[test]
+fn what_waits_for_a_rate_is_let_go_with_it_and_ends_with_its_subscription() {
+    let slow = Rate { gap_us_min: SECOND_US, ..Rate::default() };
+    let mut scene = Scene::new(slow);
+    scene.publish(0..40, "new");
+    assert_eq!(scene.told(), []);
+    let some = scene.contacts[..16].to_vec();
+    assert_eq!(scene.mesh.shards[0].unsubscribe(scene.group, &some).unwrap(), 16);
+    scene.mesh.verify();
+    scene.mesh.shards[0].set_rate(scene.group, Rate::default()).unwrap();
+    assert_eq!(scene.told().len(), 24, "as changes come");
+    scene.mesh.shards[0].set_rate(scene.group, slow).unwrap();
+    scene.publish(16..40, "newer");
+    assert_eq!(scene.told().len(), 24, "a rate that has just begun has had no batch");
+    scene.publish(16..40, "newest");
+    assert_eq!(scene.told(), []);
+    assert!(scene.mesh.shards[0].close_group(scene.group));
+    scene.mesh.verify();
+    assert_eq!(scene.told(), []);
+    assert!(scene.mesh.shards[0].close_watcher(scene.watcher));
+    let counters = scene.mesh.shards[0].counters();
+    assert_eq!(counters.owed, counters.delivered + counters.skipped + counters.cancelled, "{counters:?}");
+}
+
+#[test]
+fn rfc_6446_min_rate_tells_all_again_when_nothing_was_told_for_so_long() {
+    let mut scene = Scene::new(Rate::per_second(None, Some(1.0)).unwrap());
+    assert_eq!(scene.quarters(8), [0, 0, 0, 40, 0, 0, 0, 40]);
+    let heard = scene.quarters(2);
+    scene.publish(3..4, "new");
+    assert_eq!((heard, scene.told().len()), (vec![0, 0], 1));
+    assert_eq!(scene.quarters(4), [0, 0, 0, 40], "counted from what was told last");
+    assert_eq!(scene.mesh.shards[0].counters().repeated, 120);
+    // The same again, in answer to the rate, and not as a change.
+    scene.mesh.now += SECOND_US;
+    let heard = scene.told();
+    assert!(heard.iter().all(|heard| heard.first && heard.skipped == 0), "{heard:?}");
+    assert!(heard.iter().filter(|heard| heard.document.as_deref() == Some(b"new")).count() == 1);
+    let counters = scene.mesh.shards[0].counters();
+    assert_eq!(counters.owed, counters.delivered, "repeats stand outside");
+}
+
+#[test]
+fn rfc_6446_adaptive_min_rate_is_a_mean() {
+    // Ten batches a period of ten seconds; each change makes the next repeat come later.
+    let gap_us_max = SECOND_US;
+    let mut scene = Scene::new(Rate { gap_us_max, adaptive_us: 10 * SECOND_US, ..Rate::default() });
+    let batches = |scene: &mut Scene, seconds: usize, changes: usize| {
+        let mut batches = 0;
+        for quarter in 0..4 * seconds {
+            if changes != 0 && quarter % (4 / changes) == 0 {
+                scene.publish(0..1, &quarter.to_string());
+                batches += usize::from(!scene.told().is_empty());
+            }
+            scene.mesh.now += SECOND_US / 4;
+            batches += usize::from(!scene.told().is_empty());
+        }
+        batches
+    };
+    let quiet = batches(&mut scene, 60, 0);
+    assert!((45..=80).contains(&quiet), "about one a second: {quiet}");
+    let busy = batches(&mut scene, 60, 4);
+    assert!((240..=260).contains(&busy), "as changes come, and next to no repeats: {busy}");
+}
+
+#[test]
+fn rates_that_nobody_can_keep_are_refused() {
+    for rate in [0.0, -1.0, f64::NAN, f64::INFINITY, 2e6] {
+        assert!(matches!(Rate::per_second(Some(rate), None), Err(Error::Rate(_))), "{rate}");
+        assert!(matches!(Rate::per_second(None, Some(rate)), Err(Error::Rate(_))), "{rate}");
+    }
+    let mut mesh = Mesh::new(1, Limits { paces: 1, ..Limits::default() });
+    let (watcher, group) = mesh.watcher(0);
+    let beyond = Rate::per_second(None, Some(1e-9)).unwrap();
+    let crossed = Rate::per_second(Some(1.0), Some(2.0)).unwrap();
+    let period = Rate { gap_us_max: 100, adaptive_us: 99, ..Rate::default() };
+    for rate in [beyond, crossed, period, Rate { adaptive_us: 6_401, ..period }, Rate { gap_us_max: 0, ..period }] {
+        assert!(matches!(mesh.shards[0].set_rate(group, rate), Err(Error::Rate(_))), "{rate:?}");
+    }
+    mesh.shards[0].set_rate(group, Rate { gap_us_min: 7, ..Rate::default() }).unwrap();
+    assert_eq!(mesh.shards[0].pace_watcher(watcher, 7), Err(Error::Limit { bound: Bound::Paces, limit: 1 }));
+    mesh.shards[0].set_rate(group, Rate::default()).unwrap();
+    mesh.shards[0].pace_watcher(watcher, 7).unwrap();
+    assert!(mesh.shards[0].close_group(group));
+    assert_eq!(mesh.shards[0].set_rate(group, Rate::default()), Err(Error::NoSuchGroup(group)));
+    assert!(mesh.shards[0].close_watcher(watcher));
+    let (other, group) = mesh.watcher(0);
+    mesh.shards[0].set_rate(group, Rate { gap_us_min: 7, ..Rate::default() }).unwrap();
+    assert_eq!(
+        mesh.shards[0].step(Tick::from_micros(1), 1).deadline,
+        None,
+        "nothing is due of one who waits for nothing"
+    );
+    assert!(mesh.shards[0].close_watcher(other));
+    mesh.verify();
+}
