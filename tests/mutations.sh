@@ -19,7 +19,7 @@ core=engine/core/src/shard
 # number | name | judge | file | perl substitution
 mutations=(
 "1|the generation of a link's entry is not checked|sim|$core/update.rs|s/topic\.generation == generation\b/topic.lives()/"
-"2|a mark is believed without a look at seen|sim|$core/drain.rs|s/let is_needless = behind == 0 && record/let is_needless = false \&\& record/"
+"2|a mark is believed without a look at seen|sim|$core/drain.rs|s/if run\.fresh & 1 << lane == 0 \{/if false \{/"
 "3|each view is stamped for itself|sim|$core/link.rs|s/            stamp,\n/            stamp: { let _ = stamp; crate::id::Stamp::from_bits(u64::from(view.turn)) },\n/"
 "4|a change during a walk does not prolong it|sim|$core/walk.rs|s/record\.remaining = record\.len;\n/if !record.has(WALKS) { record.remaining = record.len; }\n/"
 "5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(&\[moved\.slot\], [^;]*;//"

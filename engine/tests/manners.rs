@@ -97,8 +97,51 @@ fn a_frontend_is_told_of_a_group_that_has_ended(on: On) {
     engine.shutdown().expect("it ends well");
 }
 
+/// A frontend with one watcher, who is told in batches.
+struct Batched {
+    is_new: bool,
+    told: mpsc::Sender<Vec<u8>>,
+}
+
+impl Frontend for Batched {
+    fn poll(&mut self, shard: &mut Shard, _: Tick) -> Poll {
+        if std::mem::take(&mut self.is_new) {
+            let watcher = shard.open_watcher(7).expect("room");
+            let group = shard.open_group(watcher, 8, Categories::ALL).expect("room");
+            shard.pace_watcher(watcher, 100_000).expect("a gap within bounds");
+            shard.subscribe(group, View::PLAIN, &[PresentityId::new(1)]).expect("room");
+            return Poll::WORKED;
+        }
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, outbox: &mut Outbox<'_>) {
+        while let Some(note) = outbox.next() {
+            let document = note.document().map(|document| document.as_slice().to_vec());
+            // The test may be over.
+            let _ = self.told.send(document.unwrap_or_default());
+        }
+    }
+}
+
+fn a_shard_that_never_spins_wakes_for_the_next_batch(on: On) {
+    let (sender, told) = mpsc::channel();
+    let start = on.builder(1).with(|builder| builder.spin(Duration::ZERO));
+    let engine = start.start(move |_| Batched { is_new: true, told: sender.clone() }).expect("an engine starts");
+    let door = engine.handle();
+    let hear = || told.recv_timeout(LONG).expect("the shard wakes for it");
+    assert_eq!(hear(), b"", "there is no state yet");
+    for text in ["one", "two", "three"] {
+        door.publish(says(PresentityId::new(1), text)).wait().expect("it is published");
+        // Held back by a turn that does nothing else, and nobody says anything more.
+        assert_eq!(hear(), text.as_bytes());
+    }
+    engine.shutdown().expect("it ends well");
+}
+
 on_every_runtime!(
     who_looks_again_is_told_the_newest_at_once,
     what_waits_for_a_rate_comes_to_an_engine_that_sleeps,
     a_frontend_is_told_of_a_group_that_has_ended,
+    a_shard_that_never_spins_wakes_for_the_next_batch,
 );

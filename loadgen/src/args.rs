@@ -225,8 +225,8 @@ pub struct Flags {
     pub runtime: RuntimeName,
 
     /// How long a shard of the embedded engine with nothing to do keeps looking before it sleeps, from 0 to 1s: longer takes
-    /// more CPU, and shields latency from others on the machine, who come in where a core was given up
-    /// [default: the engine's own, 50us]
+    /// more CPU, and a core that is not given up does not come back late from others on the machine
+    /// [default: the engine's own, 50us; nothing where a control group grants too few CPUs]
     #[arg(long, value_name = "TIME", value_parser = quantities::spin)]
     pub spin: Option<Duration>,
 

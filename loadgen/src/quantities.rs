@@ -12,25 +12,30 @@ const UNITS: [(&str, f64); 6] = [("us", 1e-6), ("ms", 1e-3), ("min", 60.0), ("m"
 /// # Errors
 /// What would have been right.
 pub fn time(text: &str) -> Result<Duration, String> {
-    let found = UNITS.iter().find_map(|(unit, seconds)| {
-        let digits = text.strip_suffix(unit)?.trim();
-        digits.parse::<f64>().ok().map(|value| value * seconds)
-    });
-    match found {
-        None => Err("not a time, such as 500ms, 30s or 5m".to_owned()),
-        Some(seconds) if (1e-6..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        Some(_) => Err("must be from 1us to 1440m".to_owned()),
+    match seconds(text)? {
+        seconds if (1e-6..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be from 1us to 1440m".to_owned()),
     }
 }
 
-/// Reads how long something is to be looked for: nothing, or a time of a second at most, after which it is no more seldom
-/// enough for a wake-up to matter.
+/// Reads how long something is to be looked for: nothing, or a time of a second at most, for nobody minds a wake-up
+/// a second.
 ///
 /// # Errors
 /// What would have been right.
 pub fn spin(text: &str) -> Result<Duration, String> {
-    let spin = if text == "0" { Ok(Duration::ZERO) } else { time(text) }?;
-    if spin <= Duration::from_secs(1) { Ok(spin) } else { Err("must be from 0 to 1s".to_owned()) }
+    match seconds(text)? {
+        seconds if (0.0..=1.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("must be from 0 to 1s".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let found = UNITS.iter().find_map(|(unit, seconds)| {
+        let digits = text.strip_suffix(unit)?.trim();
+        digits.parse::<f64>().ok().map(|value| value * seconds)
+    });
+    found.ok_or_else(|| "not a time, such as 500ms, 30s or 5m".to_owned())
 }
 
 /// Writes a moment, counted from the Unix epoch, in RFC 3339 and UTC.
@@ -111,6 +116,11 @@ mod tests {
         assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
         assert_eq!(time("10"), Ok(Duration::from_secs(10)));
         assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(
+            (spin("0"), spin("0us"), spin("5ms")),
+            (Ok(Duration::ZERO), Ok(Duration::ZERO), Ok(Duration::from_millis(5)))
+        );
+        assert!(spin("2s").unwrap_err().contains("from 0 to 1s") && spin("nan").is_err());
         assert!(time("soon").is_err() && time("0").is_err() && time("nan").is_err());
     }
 

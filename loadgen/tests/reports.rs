@@ -80,6 +80,12 @@ fn broken_files_are_refused_with_their_name_the_place_and_what_was_expected() {
         said.contains(&format!("half.json:{}:", half.lines().count())) && said.ends_with("it was cut off"),
         "{said}"
     );
+    // Wherever it is cut, in a number too, it is that which is said.
+    let short = r#"{"schema": 1, "began": "now", "x": [-1.5e-3, true, null, "\u00e4"], "y": 12"#;
+    for end in 1..=short.len() {
+        let said = refusal("cut.json", &short[..end]);
+        assert!(said.ends_with("it was cut off"), "{}: {said}", &short[..end]);
+    }
     assert!(refusal("empty.json", "").contains("empty.json:1:0: it ends here"));
     assert!(refusal("list.json", " [1, 2]").contains("expected a report, which is an object with the key `schema`"));
     let said = refusal("type.json", &changed("/config/users", "many".into()));

@@ -64,16 +64,55 @@ fn rfc_6446_max_rate_conflates_what_comes_sooner() {
     assert_eq!(scene.quarters(8), [0, 0, 0, 1, 0, 0, 0, 0]);
     scene.publish(0..1, "four");
     assert_eq!(scene.told().len(), 1, "whoever was quiet is told at once");
-    // A contact who is new does not wait, and those who wait go on waiting.
-    let new = scene.mesh.presentity_at(0, 99);
-    scene.publish(0..3, "five");
-    scene.mesh.now += 10;
-    scene.mesh.shards[0].subscribe(scene.group, View::PLAIN, &[new]).unwrap();
-    let heard = scene.told();
-    assert!(heard[0].first && heard[0].presentity == new, "{heard:?}");
+}
+
+#[test]
+fn a_first_state_does_not_wait_and_nobody_waits_for_it() {
+    let mut scene = Scene::new(Rate { gap_us_min: SECOND_US, ..Rate::default() });
+    // The last run has lanes to spare: what is new comes beside what waits.
+    scene.publish(30..40, "one");
+    assert_eq!(scene.told(), []);
+    let due = scene.mesh.shards[0].deadline().unwrap();
+    for nth in 0..4 {
+        scene.mesh.now += SECOND_US / 5;
+        let new = scene.mesh.presentity_at(0, 90 + nth);
+        scene.mesh.shards[0].subscribe(scene.group, View::PLAIN, &[new]).unwrap();
+        let heard = scene.told();
+        assert_eq!(heard.iter().map(|heard| (heard.presentity, heard.first)).collect::<Vec<_>>(), [(new, true)]);
+        assert_eq!(scene.mesh.shards[0].deadline(), Some(due), "those who wait, wait no longer for it");
+    }
+    scene.mesh.now = due.as_micros();
+    assert_eq!(scene.told().len(), 10);
+}
+
+#[test]
+fn a_batch_that_is_cut_goes_on() {
+    let mut scene = Scene::new(Rate { gap_us_min: SECOND_US, ..Rate::default() });
     scene.mesh.now += SECOND_US;
-    scene.told();
-    assert_eq!(scene.mesh.shards[0].pending(), 0);
+    scene.publish(0..40, "new");
+    scene.mesh.settle();
+    for left in [30, 20, 10, 0] {
+        scene.mesh.now += 1;
+        let ready = scene.mesh.shards[0].next_ready().unwrap_or_else(|| panic!("{left} are left to be told"));
+        assert_eq!(scene.mesh.hear_some(0, ready, 10).len(), 10);
+        scene.mesh.shards[0].writable(ready);
+        scene.mesh.verify();
+        assert_eq!(scene.mesh.shards[0].pending(), left);
+    }
+    scene.publish(0..1, "newer");
+    assert_eq!(scene.told(), []);
+}
+
+#[test]
+fn what_cannot_be_told_again_is_asked_for_once() {
+    let mut scene = Scene::new(Rate { gap_us_max: 1_000, adaptive_us: 64_000, ..Rate::default() });
+    scene.mesh.shards[0].set_active(scene.watcher, false).unwrap();
+    scene.mesh.now += 100_000;
+    assert_eq!(scene.told(), []);
+    assert_eq!(scene.mesh.shards[0].deadline(), None, "nothing is due of who is told nothing");
+    scene.mesh.shards[0].set_active(scene.watcher, true).unwrap();
+    assert_eq!(scene.told().len(), 40);
+    assert!(scene.mesh.shards[0].deadline().is_some(), "and again in time");
 }
 
 #[test]
@@ -139,6 +178,8 @@ fn rfc_6446_adaptive_min_rate_is_a_mean() {
     assert!((45..=80).contains(&quiet), "about one a second: {quiet}");
     let busy = batches(&mut scene, 60, 4);
     assert!((240..=260).contains(&busy), "as changes come, and next to no repeats: {busy}");
+    scene.mesh.now += 10 * SECOND_US;
+    assert_eq!(scene.told().len(), 40, "after a period without any there are none to count");
 }
 
 #[test]
@@ -151,8 +192,13 @@ fn rates_that_nobody_can_keep_are_refused() {
     let (watcher, group) = mesh.watcher(0);
     let beyond = Rate::per_second(None, Some(1e-9)).unwrap();
     let crossed = Rate::per_second(Some(1.0), Some(2.0)).unwrap();
-    let period = Rate { gap_us_max: 100, adaptive_us: 99, ..Rate::default() };
-    for rate in [beyond, crossed, period, Rate { adaptive_us: 6_401, ..period }, Rate { gap_us_max: 0, ..period }] {
+    let period = Rate { gap_us_max: 2_000, adaptive_us: 2_000, ..Rate::default() };
+    for adaptive_us in [2_000, 128_000] {
+        mesh.shards[0].set_rate(group, Rate { adaptive_us, ..period }).unwrap();
+    }
+    let (brief, long) = (Rate { adaptive_us: 1_999, ..period }, Rate { adaptive_us: 128_001, ..period });
+    let often = Rate { gap_us_max: 999, ..Rate::default() };
+    for rate in [beyond, crossed, brief, long, often, Rate { gap_us_max: 0, ..period }] {
         assert!(matches!(mesh.shards[0].set_rate(group, rate), Err(Error::Rate(_))), "{rate:?}");
     }
     mesh.shards[0].set_rate(group, Rate { gap_us_min: 7, ..Rate::default() }).unwrap();

@@ -26,10 +26,8 @@ pub fn bulk_and_churned(world: &mut World) -> (f64, f64) {
     (bulk, bytes_each(world))
 }
 
-/// Groups are counted apart: see [`group`].
 fn bytes_each(world: &World) -> f64 {
-    let footprint = world.shard.footprint();
-    (footprint.total() - footprint.groups) as f64 / world.shard.population().subscriptions as f64
+    world.shard.footprint().total() as f64 / world.shard.population().subscriptions as f64
 }
 
 /// Bytes of a group that has an identity and expires, and whose watcher has no other.

@@ -65,11 +65,10 @@ impl Mesh {
         self.shards.iter().map(|shard| shard.population().topics).sum()
     }
 
-    /// What all shards weigh, without groups.
+    /// What all shards weigh.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        let footprints = self.shards.iter().map(Shard::footprint);
-        footprints.map(|footprint: Footprint| footprint.total() - footprint.groups).sum()
+        self.shards.iter().map(|shard| Footprint::total(&shard.footprint())).sum()
     }
 
     /// Updates that went from homes to topics so far, those on the home's own shard included.

@@ -15,7 +15,7 @@ pub struct Limits {
     pub groups: u32,
     /// Subscriptions on this shard, in runs of 16. Twelve bytes each, and four to five in the topic's list.
     pub subscriptions: u32,
-    /// Groups and watchers that are told at a pace of their own. 112 bytes each.
+    /// Groups and watchers that are told at a pace of their own. 136 bytes each.
     pub paces: u32,
     /// The longest gap between two batches that a pace may ask for, in microseconds: a watcher that wants to hear less often
     /// than once in it is better served by asking.
@@ -50,7 +50,8 @@ pub struct Limits {
     pub credits: u32,
     /// What `Busy` proposes as the time to wait, in microseconds: about one turn under load.
     pub retry_after_us: u32,
-    /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7).
+    /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7); as many groups and
+    /// subscriptions that end with them, of which the last group ends whole; and as much of paces that are due.
     pub expiries_per_step: u32,
     /// Entries that a step marks: at least 1,024, or C9 does not hold. One costs 5 to 50 ns. The watchers of 1,024 entries are
     /// still in a core's caches when they are told after the step; four times as many are not. A turn of the engine tells up to

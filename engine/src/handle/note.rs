@@ -15,7 +15,7 @@ pub struct OwnedNote {
     pub view: View,
     /// The version: the state is the newest as of it.
     pub stamp: Stamp,
-    /// Whether it is the first that the subscription is told.
+    /// Whether it is the first that the subscription is told, or all told again.
     pub first: bool,
     /// Changes that this note stands for besides its own.
     pub skipped: u32,

@@ -28,7 +28,7 @@ pub trait Frontend {
         let _ = (ticket, outcome);
     }
 
-    /// A group has ended by itself: it was not renewed in time. Its watcher goes on.
+    /// A group has ended by itself: it was not renewed in time. Its watcher goes on, unless it was closed meanwhile.
     fn ended(&mut self, ended: GroupEnded) {
         let _ = ended;
     }

@@ -312,7 +312,7 @@ impl<F: Frontend> Turns<F> {
                 || drained
                 || sent != 0
                 || poll.worked,
-            deadline: earlier(begun.deadline, poll.deadline),
+            deadline: earlier(self.shard.deadline(), poll.deadline),
         }
     }
 

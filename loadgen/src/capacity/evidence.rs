@@ -9,8 +9,6 @@
 /// So many short points have to fail, and none pass, before a load is taken for too much; of disturbed ones twice as many,
 /// for whoever had the CPUs may have them for some seconds.
 const SHORT_MIN: u32 = 2;
-/// So many long ones, and more than passed.
-const LONG_MIN: u32 = 2;
 
 /// How a point went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +53,9 @@ struct Tried {
 }
 
 impl Tried {
-    /// Whether what failed was seen often enough.
+    /// Whether what failed was seen often enough by short points. Long ones ask nobody: they walk on.
     fn is_sure(&self) -> bool {
-        let Self { short, long, .. } = self;
-        let by_votes = if long.is_empty() {
-            2 * short.failed - short.disturbed >= 2 * SHORT_MIN
-        } else {
-            long.failed >= LONG_MIN && long.failed > long.passed
-        };
-        self.plain || by_votes
+        self.plain || 2 * self.short.failed - self.short.disturbed >= 2 * SHORT_MIN
     }
 }
 
@@ -171,13 +163,14 @@ mod tests {
     fn long_points_outvote_short_ones_by_their_majority() {
         let (short, passed, failed) =
             ((Short, 8.0, Went::Passed), (Long, 8.0, Went::Passed), (Long, 8.0, Went::Failed));
-        assert_eq!(of(&[short, failed]).too_much_above(0.0), too_much(8.0, false));
-        let even = of(&[short, failed, passed]);
-        assert_eq!((even.confirmed_near(1.0), even.too_much_above(0.0)), (Some(8.0), too_much(8.0, false)));
-        let most = of(&[short, failed, passed, passed]);
-        assert_eq!((most.confirmed_near(8.0), most.too_much_above(0.0)), (Some(8.0), None));
-        let few = of(&[short, failed, passed, failed]);
-        assert_eq!((few.confirmed_near(8.0), few.too_much_above(0.0)), (None, too_much(8.0, true)));
+        let too_much = |points: &[_]| of(points).too_much_above(0.0).map(|too_much| too_much.load);
+        assert_eq!(too_much(&[short, failed]), Some(8.0));
+        let even = [short, failed, passed];
+        assert_eq!((of(&even).confirmed_near(1.0), too_much(&even)), (Some(8.0), Some(8.0)));
+        let most = [short, failed, passed, passed];
+        assert_eq!((of(&most).confirmed_near(8.0), too_much(&most)), (Some(8.0), None));
+        let few = [short, failed, passed, failed];
+        assert_eq!((of(&few).confirmed_near(8.0), too_much(&few)), (None, Some(8.0)));
     }
 
     #[test]

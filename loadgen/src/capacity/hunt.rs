@@ -40,7 +40,7 @@ pub enum Stage {
 pub enum Ended {
     /// Its points stay at two or three neighbouring loads.
     Settled,
-    /// There was no time for another long point, or there had been enough of them.
+    /// There was no time for another long point, there had been enough of them, or none could be lower.
     TimeUp,
     /// Even the highest load that is tried passed.
     NoLimit,
@@ -75,12 +75,11 @@ pub struct Hunt {
 }
 
 impl Hunt {
-    /// A search from a load on, or from the most if that is less, down to the least, that has so much time and confirms by
-    /// points of a length.
+    /// A search from a load on, between the least and the most, that has so much time and confirms by points of a length.
     #[must_use]
     pub fn new(begin: f64, (least, most): (f64, f64), time_max: Duration, confirming: Duration) -> Self {
         let evidence = Evidence::default();
-        Self { evidence, staircase: None, begin: begin.min(most), least, most, time_max, confirming }
+        Self { evidence, staircase: None, begin: begin.max(least).min(most), least, most, time_max, confirming }
     }
 
     /// What to do after so much time.
@@ -96,14 +95,16 @@ impl Hunt {
         let Some(staircase) = &self.staircase else {
             return if left == 0 { Next::End(Ended::TimeUp) } else { Next::Try(Stage::Confirm, carried) };
         };
-        let load = staircase.next(left).min(self.most);
+        let load = staircase.next(left);
         let has_passed = staircase.middle().is_some();
         match () {
             () if self.confirmed() == Some(self.most) => Next::End(Ended::NoLimit),
             () if staircase.is_clear() => Next::End(Ended::Settled),
-            () if !has_passed && load < (DEEPEST * carried).max(self.least) => Next::End(Ended::NothingPassed),
-            () if left == 0 || staircase.points() == LONG_MAX => Next::End(Ended::TimeUp),
-            () => Next::Try(Stage::Confirm, load.max(self.least)),
+            () if !has_passed && (load < DEEPEST * carried || staircase.is_at_its_foot()) => {
+                Next::End(Ended::NothingPassed)
+            }
+            () if left == 0 || staircase.points() == LONG_MAX || staircase.is_at_its_foot() => Next::End(Ended::TimeUp),
+            () => Next::Try(Stage::Confirm, load),
         }
     }
 
@@ -111,7 +112,9 @@ impl Hunt {
     pub fn tell(&mut self, stage: Stage, load: f64, went: Went) {
         let length = if stage == Stage::Confirm { Length::Long } else { Length::Short };
         if length == Length::Long {
-            self.staircase.get_or_insert_with(|| Staircase::new(load)).tell(load, went == Went::Passed);
+            self.staircase
+                .get_or_insert_with(|| Staircase::new(load, (self.least, self.most)))
+                .tell(load, went == Went::Passed);
         }
         self.evidence.add(length, load, went);
     }

@@ -41,7 +41,7 @@ const SEARCH_MAX_OF_MANY: Duration = Duration::from_secs(110);
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The same where several searches take turns: that takes minutes anyway.
 const PATIENCE_OF_MANY: Duration = Duration::from_secs(60);
-/// The share of the time that a confirmation is counted with, so that short ones have time for all steps.
+/// The share of the time that a long point is counted with at the most, so that there are several of them.
 const CONFIRMING_MAX: u32 = 4;
 
 /// More searches in turns say nothing that so many do not, and take half an hour.
@@ -98,10 +98,9 @@ impl Search {
         self.best.as_ref().filter(|_| self.is_confirmed).map_or(0.0, |point| point.sent_per_s)
     }
 
-    /// Points that failed at a rate at or below one that passed a long point: something else was to blame, or the
-    /// target has no one limit.
+    /// Points that failed at a rate at or below the one that was found: bad luck, or a limit that has moved.
     #[must_use]
-    pub fn disturbed(&self) -> usize {
+    pub fn failed_at_or_below(&self) -> usize {
         let Some(best) = &self.best else { return 0 };
         self.points.iter().filter(|point| !point.reasons.is_empty() && point.rate_per_s <= best.rate_per_s).count()
     }

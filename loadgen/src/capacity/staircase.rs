@@ -3,8 +3,8 @@
 //! Lives inside a search, on the main thread. On a noisy machine a load near the limit passes now and fails then, so a
 //! bound that one failure sets is luck. A staircase spends its points where they pass and fail equally often, and where it
 //! went is around that load, whatever each of them met. Steps grow while they go one way, so that a begin far off
-//! costs a handful of points, and are halved at each turn. The invariant: loads are those of a grid around the first,
-//! so that points of one load come together and can outvote each other. Cost: a list of some twenty points.
+//! costs a handful of points, and are halved at each turn. The invariant: loads are those of a grid around the first, which
+//! ends with the least and the most that may be tried, so that points of one load come together and can outvote each other. Cost: a list of some twenty points.
 
 /// The ratio of two neighbouring loads: how finely a limit is told.
 pub(super) const STEP: f64 = 1.03;
@@ -36,14 +36,16 @@ const COUNTING: (usize, usize) = (2, 3);
 #[derive(Clone, Debug)]
 pub(super) struct Staircase {
     first: f64,
+    least: f64,
+    most: f64,
     /// Grid place, and whether it passed.
     went: Vec<(i32, bool)>,
 }
 
 impl Staircase {
-    /// Begins at a load.
-    pub(super) fn new(first: f64) -> Self {
-        Self { first, went: Vec::new() }
+    /// Begins at a load, between the least and the most.
+    pub(super) fn new(first: f64, (least, most): (f64, f64)) -> Self {
+        Self { first, least, most, went: Vec::new() }
     }
 
     /// The load to try next, when so many more points can be.
@@ -53,7 +55,12 @@ impl Staircase {
 
     /// Tells how that went.
     pub(super) fn tell(&mut self, load: f64, passed: bool) {
-        let place = ((load / self.first).ln() / STEP.ln()).round() as i32;
+        let (lowest, highest) = self.ends();
+        let place = match load {
+            load if load >= self.most => highest,
+            load if load <= self.least => lowest,
+            load => self.steps_to(load).round() as i32,
+        };
         self.went.push((place, passed));
     }
 
@@ -75,8 +82,16 @@ impl Staircase {
     /// Whether it goes to and fro between two or three neighbouring loads.
     pub(super) fn is_clear(&self) -> bool {
         let Some(from) = self.went.len().checked_sub(CLEAR) else { return false };
-        let places = || self.went[from..].iter().map(|&(place, _)| place);
-        places().max().zip(places().min()).is_some_and(|(most, least)| most - least <= CLEAR_STEPS)
+        let last = &self.went[from..];
+        let places = || last.iter().map(|&(place, _)| place);
+        let is_near = places().max().zip(places().min()).is_some_and(|(most, least)| most - least <= CLEAR_STEPS);
+        is_near && last.iter().any(|went| went.1) && last.iter().any(|went| !went.1)
+    }
+
+    /// Whether it can go no further down: the least has failed twice in succession.
+    pub(super) fn is_at_its_foot(&self) -> bool {
+        let lowest = self.ends().0;
+        matches!(self.went[..], [.., (one, false), (other, false)] if one == lowest && other == lowest)
     }
 
     fn place(&self, left: usize) -> i32 {
@@ -85,7 +100,8 @@ impl Staircase {
             true => self.stride(),
             false => self.stride().max(left.checked_sub(1).and_then(|later| HURRY.get(later)).copied().unwrap_or(1)),
         };
-        if passed { place + stride } else { place - stride }
+        let (lowest, highest) = self.ends();
+        (if passed { place + stride } else { place - stride }).clamp(lowest, highest)
     }
 
     /// Half of the one before at a turn, the same once more after that, and from then on twice the one before.
@@ -105,7 +121,16 @@ impl Staircase {
     }
 
     fn load(&self, place: i32) -> f64 {
-        self.first * STEP.powi(place)
+        (self.first * STEP.powi(place)).clamp(self.least, self.most)
+    }
+
+    fn steps_to(&self, load: f64) -> f64 {
+        (load / self.first).ln() / STEP.ln()
+    }
+
+    /// The places of the least and of the most: one each, however far they are from the grid.
+    fn ends(&self) -> (i32, i32) {
+        (self.steps_to(self.least).floor() as i32, self.steps_to(self.most).ceil() as i32)
     }
 }
 
@@ -115,7 +140,7 @@ mod tests {
 
     /// One that fails above a limit, after so many points.
     fn of(first: f64, limit: f64, points: usize) -> Staircase {
-        let mut staircase = Staircase::new(first);
+        let mut staircase = Staircase::new(first, (1.0, 1e6));
         for left in (1..=points).rev() {
             let load = staircase.next(left);
             staircase.tell(load, load <= limit);
@@ -148,6 +173,25 @@ mod tests {
         let staircase = of(20_000.0, 19_000.0, 20);
         let loads: std::collections::BTreeSet<_> = staircase.went.iter().map(|&(place, _)| place).collect();
         assert!(loads.len() < 8, "{loads:?}");
-        assert!(!of(20_000.0, 19_000.0, 4).is_clear());
+        let lowest = *loads.first().unwrap();
+        assert!(!of(20_000.0, 20_000.0 * STEP.powi(40), 12).is_clear(), "it is still on its way: {lowest}");
+    }
+
+    #[test]
+    fn the_ends_of_the_grid_are_places_of_their_own() {
+        let (least, most) = (18_123.0, 20_456.0);
+        let walk = |limit: f64| {
+            let mut staircase = Staircase::new(19_000.0, (least, most));
+            for left in (1..=12).rev() {
+                let load = staircase.next(left);
+                assert!((least..=most).contains(&load), "{load}");
+                staircase.tell(load, load <= limit);
+            }
+            staircase
+        };
+        assert_eq!(walk(1e6).middle(), Some(most));
+        assert!(!walk(1e6).is_clear() && !walk(0.0).is_clear(), "what always goes one way tells no limit");
+        assert!(walk(0.0).is_at_its_foot() && !walk(1e6).is_at_its_foot());
+        assert!(walk(least).middle().is_some_and(|middle| middle < least * STEP));
     }
 }

@@ -21,8 +21,8 @@ const SEARCH_MAX: Duration = Duration::from_secs(600);
 /// Fewer users than these are no load.
 const USERS_MIN: f64 = 100.0;
 
-/// Searches, and returns the run that the report is about, with its settings: the last that passed a long measurement, or
-/// the last of all.
+/// Searches, and returns the run that the report is about, with its settings: the one that was
+/// confirmed, or the last of all.
 ///
 /// # Errors
 /// As [`plan::run`].

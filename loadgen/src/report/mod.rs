@@ -356,17 +356,17 @@ fn capacity_of(settings: &Settings, findings: &Findings) -> Capacity {
             Vary::Users => "users",
         }
         .to_owned(),
-        ended: search.ended.map_or("", |ended| why_it_ended(ended, settings.vary)).to_owned(),
+        ended: why_it_ended(search, settings.vary).to_owned(),
         failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
         knee_per_s: search.knee_per_s().map(|rate| round(rate, 1)),
-        disturbed_points: search.disturbed(),
+        failed_at_or_below: search.failed_at_or_below(),
         searches: findings
             .searches
             .iter()
             .map(|search| CapacitySearch {
                 found_per_s: round(search.found_per_s(), 1),
                 failed_per_s: search.limit.as_ref().map(|point| round(point.rate_per_s, 1)),
-                ended: search.ended.map_or("", |ended| why_it_ended(ended, settings.vary)).to_owned(),
+                ended: why_it_ended(search, settings.vary).to_owned(),
             })
             .collect(),
         points: findings
@@ -391,14 +391,18 @@ fn capacity_of(settings: &Settings, findings: &Findings) -> Capacity {
 }
 
 /// In words.
-fn why_it_ended(ended: Ended, vary: Vary) -> &'static str {
+fn why_it_ended(search: &Search, vary: Vary) -> &'static str {
+    let Some(ended) = search.ended else { return "" };
     match (ended, vary) {
         (Ended::Settled, _) => "settled: what passes and what fails are a step or two apart",
-        (Ended::TimeUp, _) => "not settled in its time: the middle of its long points",
+        (Ended::TimeUp, _) if search.is_confirmed => "not settled: where its long points gathered",
+        (Ended::TimeUp, _) => "not settled: no long point passed",
         (Ended::NoLimit, Vary::Rate) => "no limit: the highest rate that is tried passed",
         (Ended::NoLimit, Vary::Users) => "no limit: the most users that fit the machine passed",
-        (Ended::NothingPassed, Vary::Rate) => "no rate passed, not even the lowest",
-        (Ended::NothingPassed, Vary::Users) => "no number of users passed, not even the fewest",
+        (Ended::NothingPassed, Vary::Rate) => "no rate passed a long point, down to a fifth of what short ones passed",
+        (Ended::NothingPassed, Vary::Users) => {
+            "no number of users passed a long point, down to a fifth of what short ones passed"
+        }
         (Ended::Cut, _) => "cut short",
     }
 }

@@ -322,7 +322,8 @@ pub struct Books {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[allow(missing_docs, reason = "see `Report`")]
 pub struct Capacity {
-    /// What was confirmed: sent in the highest point that passed a long measurement. It depends on the latency target.
+    /// What was confirmed: sent in the long point nearest to where as many pass as fail, at a rate of which no more failed than
+    /// passed. It depends on the latency target.
     pub publications_per_s: f64,
     pub notifications_per_s: f64,
     pub users_by_rate: u64,
@@ -345,9 +346,9 @@ pub struct Capacity {
     /// either side of what was confirmed.
     #[serde(default)]
     pub knee_per_s: Option<f64>,
-    /// Points that failed at or below what was found, where something else was to blame.
+    /// Points that failed at or below what was found: the more, the less the machine was the same all the while.
     #[serde(default)]
-    pub disturbed_points: usize,
+    pub failed_at_or_below: usize,
     /// What each search has found that took turns; the rest is that of the median one, of two the one that found less.
     #[serde(default)]
     pub searches: Vec<CapacitySearch>,

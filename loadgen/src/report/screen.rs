@@ -369,9 +369,9 @@ fn capacity(page: &mut String, report: &Report) -> std::fmt::Result {
             "  in turns       {all}/s found; the least is {least:.1} % of the most, and the median is reported"
         )?;
     }
-    if capacity.disturbed_points != 0 {
-        let points = capacity.disturbed_points;
-        writeln!(page, "  disturbed      {points} point{} failed at or below what passed", plural(points as u64))?;
+    if capacity.failed_at_or_below != 0 {
+        let points = capacity.failed_at_or_below;
+        writeln!(page, "  noise          {points} point{} failed at or below what was found", plural(points as u64))?;
     }
     if let (Some(what), Some(evidence)) = (&capacity.rate_limited_by, &capacity.rate_limited_by_evidence) {
         writeln!(page, "  rate limit     {what}: {evidence}")?;

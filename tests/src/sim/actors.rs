@@ -302,15 +302,11 @@ impl World {
         }
         let room = if session.is_slow { self.rng.random_range(0..3) } else { usize::MAX };
         self.faults.slow_watcher += u64::from(session.is_slow);
-        let told = self.drain(shard, watcher, room)?;
-        // One that was cut for the sake of others goes on.
-        let is_cut = told == self.limits.notes_per_ready as usize;
-        self.sessions.get_mut(&key).ok_or("a session")?.began = (!is_cut).then_some(now);
-        Ok(())
+        self.drain(shard, watcher, room)
     }
 
-    /// Takes up to `room` notes of a watcher, asks the model about each, and tells how many it were.
-    pub(super) fn drain(&mut self, shard: usize, watcher: WatcherId, room: usize) -> Result<usize, String> {
+    /// Takes up to `room` notes of a watcher, and asks the model about each.
+    pub(super) fn drain(&mut self, shard: usize, watcher: WatcherId, room: usize) -> Result<(), String> {
         let now = self.shards[shard].now();
         let mut told = Vec::new();
         let mut outbox = self.shards[shard].outbox(watcher);
@@ -323,7 +319,14 @@ impl World {
             self.stir(note.stamp.to_bits() ^ note.presentity.get() << 48 ^ note.group << 32);
             self.check(note, now)?;
         }
-        Ok(told.len())
+        // A batch that may have been cut goes on, and what tells nothing is none.
+        let is_over = !told.is_empty() && told.len() < room.min(self.limits.notes_per_ready as usize);
+        let key = self.shards[shard].watcher_token(watcher).ok_or("C5: a closed watcher is told something")?;
+        self.sessions.get_mut(&key).ok_or("a session")?.began = is_over.then_some(now);
+        if !is_over {
+            self.groups.values_mut().filter(|group| group.watcher == key).for_each(|group| group.began = None);
+        }
+        Ok(())
     }
 
     fn check(&mut self, note: &Told, now: Tick) -> Result<(), String> {
@@ -343,7 +346,11 @@ impl World {
         {
             return Err(format!("a batch at {now:?} after one at {began:?} is too early for {:?}", group.rate));
         }
-        if group.rate != Rate::default() {
+        group.told = Some(now);
+        // What is told first begins a batch only if one may begin; where that is not known, nothing is demanded.
+        let is_over = |began: Tick| began == now || now >= began.after_micros(group.rate.gap_us_min);
+        let is_open = !first || group.began.is_some_and(is_over);
+        if group.rate != Rate::default() && is_open {
             group.began = Some(now);
         }
         if watched.view != view {

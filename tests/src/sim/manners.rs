@@ -154,15 +154,29 @@ impl World {
         Ok(())
     }
 
-    /// Somebody looks at every watcher again, none is told in batches, and what waits for a rate is due.
-    pub(super) fn mind_no_manners(&mut self) -> Result<(), String> {
-        for session in self.sessions.values_mut() {
+    /// Somebody looks at every watcher again, and half of them are told in batches no more: these have their first states
+    /// without waiting for any rate. All the rest comes with time.
+    pub(super) fn rest_with_manners(&mut self) -> Result<(), String> {
+        for (key, session) in &mut self.sessions {
             let shard = &mut self.shards[session.shard];
-            shard.pace_watcher(session.id, 0).map_err(|why| format!("an end of batches was refused: {why}"))?;
+            if key % 2 == 0 {
+                shard.pace_watcher(session.id, 0).map_err(|why| format!("an end of batches was refused: {why}"))?;
+                (session.gap_us, session.began) = (0, None);
+            }
             shard.set_active(session.id, true).map_err(|why| format!("a watcher may not look: {why}"))?;
-            (session.is_active, session.gap_us, session.began) = (true, 0, None);
+            session.is_active = true;
         }
-        self.now += GAP_US_MAX;
+        self.settle()?;
+        for (key, group) in &self.groups {
+            let waits = self.sessions[&group.watcher].gap_us != 0;
+            if !waits && group.watched.values().any(|watched| !watched.is_told) {
+                return Err(format!("C4: group {key} waits for a first state: {:?}", group.rate));
+            }
+        }
+        for _ in 0..4 {
+            self.now += GAP_US_MAX;
+            self.settle()?;
+        }
         Ok(())
     }
 
@@ -181,7 +195,7 @@ impl World {
         for (key, group) in &self.groups {
             // An adaptive gap may be longer: it grows with what was told.
             let has_gap = group.rate.gap_us_max != 0 && group.rate.adaptive_us == 0 && !group.watched.is_empty();
-            if has_gap && group.began != Some(Tick::from_micros(self.now)) {
+            if has_gap && group.told != Some(Tick::from_micros(self.now)) {
                 return Err(format!("group {key} was told nothing for longer than its longest gap: {:?}", group.rate));
             }
         }

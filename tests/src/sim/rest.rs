@@ -14,7 +14,7 @@ impl World {
         self.stalled.fill(0);
         self.now += 10;
         if self.has_manners {
-            self.mind_no_manners()?;
+            self.rest_with_manners()?;
         }
         self.settle()?;
         self.verify()?;

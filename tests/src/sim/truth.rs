@@ -206,6 +206,8 @@ pub(super) struct WatchGroup {
     pub(super) rate: Rate,
     /// and when its newest batch began since it has such a rate.
     pub(super) began: Option<Tick>,
+    /// When it was told something.
+    pub(super) told: Option<Tick>,
     /// Whether it ever had a longest gap: what that has marked is told again later, too.
     pub(super) may_repeat: bool,
 }
@@ -238,6 +240,17 @@ impl WatchGroup {
     /// One that was just opened.
     pub(super) fn new(id: GroupId, watcher: u64, wants: Categories, who: Option<Arc<Identity>>) -> Self {
         let (watched, expires) = (BTreeMap::new(), Tick::NEVER);
-        Self { id, watcher, wants, who, watched, expires, rate: Rate::default(), began: None, may_repeat: false }
+        Self {
+            id,
+            watcher,
+            wants,
+            who,
+            watched,
+            expires,
+            rate: Rate::default(),
+            began: None,
+            told: None,
+            may_repeat: false,
+        }
     }
 }

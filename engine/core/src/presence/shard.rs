@@ -317,17 +317,23 @@ impl<B: ShardMemory> Shard<B> {
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
         let walk_entries = self.fan.reevaluate(subscriptions);
+        Work {
+            walk_entries,
+            more: expiring || more_for_self || !self.fan.gates.is_settled(),
+            deadline: self.deadline(),
+        }
+    }
+
+    /// When something is due next, if nothing comes in: ask before sleeping, for to tell and to hold back changes it.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Tick> {
         let deadlines = [
             self.fan.homes.expiries.first().map(|(expires, _)| expires),
             self.desk.expiries.first().map(|(expires, _)| expires),
             self.desk.edits.first_deadline(),
             self.fan.first_group_due(),
         ];
-        Work {
-            walk_entries,
-            more: expiring || more_for_self || !self.fan.gates.is_settled(),
-            deadline: deadlines.into_iter().flatten().min(),
-        }
+        deadlines.into_iter().flatten().min()
     }
 
     /// The second half of a step: goes on with the walks for up to `entries`, and tells how many it visited.

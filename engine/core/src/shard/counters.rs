@@ -7,7 +7,7 @@ pub struct Counters {
     /// Turns that subscriptions became behind, one more for each subscription's first state. At any moment
     /// `owed = delivered + skipped + cancelled + filtered + pending` (C3).
     pub owed: u64,
-    /// Notes taken from outboxes.
+    /// Notes taken from outboxes, but for those that tell again.
     pub delivered: u64,
     /// Notes that told again what had been told: for a refresh, or a group's longest gap. They are no part of what is owed.
     pub repeated: u64,

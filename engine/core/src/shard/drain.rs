@@ -4,7 +4,7 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::note::Note;
-use super::slot::{LANES, Outboxes, SlotRun};
+use super::slot::{LANES, Outboxes, PACED, SlotRun, place};
 use super::topic::Topics;
 use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
@@ -138,22 +138,20 @@ impl<B: ShardMemory> Outboxes<B> {
     /// Leaves a watcher with something untold.
     #[cold]
     fn put_back(&mut self, watcher: u32, cursor: u8, left: u32) {
-        let mut record = &mut self.watchers[watcher];
-        let lanes = self.runs[record.dirty.head].dirty & u16::MAX << cursor;
-        if lanes == 0 {
-            self.rotate(watcher);
-            record = &mut self.watchers[watcher];
-        } else {
+        let head = self.watchers[watcher].dirty.head;
+        let lanes = self.runs[head].dirty & u16::MAX << cursor;
+        let head = if lanes == 0 { self.rotate(watcher) } else { head };
+        let record = &mut self.watchers[watcher];
+        if lanes != 0 {
             record.cursor = lanes.trailing_zeros() as u8;
+        }
+        record.standing = Standing::Blocked as u8;
+        if record.holds & IN_BATCHES != 0 || self.runs[head].flags & PACED != 0 {
+            self.batch_goes_on(watcher);
         }
         if left == 0 {
             // It was us who stopped, for the sake of the other watchers: its turn comes again.
-            if record.holds & IN_BATCHES != 0 {
-                self.batch_goes_on(watcher);
-            }
             self.make_ready(watcher);
-        } else {
-            record.standing = Standing::Blocked as u8;
         }
     }
 }
@@ -196,86 +194,127 @@ impl<B: ShardMemory> Outbox<'_, B> {
             if self.run == NONE || self.left == 0 {
                 return None;
             }
-            let FanOut { outboxes, topics, now, counters, .. } = &mut *self.shard;
-            let index = self.run;
-            let flags = outboxes.runs[index].flags;
-            let mut open = u16::MAX;
-            if flags != 0 {
-                open = outboxes.open_lanes(index, *now);
-                if open == 0 {
-                    self.cursor = 0;
-                    self.run = outboxes.watchers[self.watcher.index].dirty.head;
-                    continue;
-                }
-            }
-            let run = &mut outboxes.runs[index];
-            let lanes = run.dirty & open & u16::MAX << self.cursor;
-            if lanes == 0 {
-                self.cursor = 0;
-                self.run = outboxes.rotate(self.watcher.index);
-                continue;
-            }
-            let lane = lanes.trailing_zeros();
-            let at = lane as usize % LANES as usize;
-            run.dirty &= !(1 << at);
-            let (topic, told_turn, fresh) = (run.topics[at], run.seen[at], run.fresh);
-            let next = run.dirty_links.next;
-            if run.dirty == 0 {
-                self.cursor = 0;
-                self.run = outboxes.finish_run(self.watcher.index, next);
-            } else if self.approached != index {
-                self.approached = index;
-                topics.approach_of(run, run.dirty);
-            }
-            let record = &topics.topics[topic];
-            let behind = outboxes.seen.behind(record.turn, told_turn);
-            let first = fresh & 1 << at != 0;
-            if behind == 0 || !record.is_open(*now) {
-                // A silent topic's home is about to say what follows, or a policy is being applied; then everybody is
-                // marked again. A mark without a change is only needless, unless all is to be told again.
-                let is_needless = behind == 0 && record.is_open(*now) && !first;
-                counters.marks_needless += u64::from(is_needless);
-                if is_needless || !record.is_open(*now) {
-                    continue;
-                }
-            }
-            let run = &mut outboxes.runs[index];
-            run.seen[at] = outboxes.seen.of_turn(record.turn);
-            if first {
-                run.fresh &= !(1 << at);
-            }
-            let (group, wants) = (run.group, run.wants());
-            let mut due = Due {
-                slot: index * LANES + lane,
-                group,
-                topic,
-                parts: record.parts,
-                presentity: record.presentity,
-                stamp: record.stamp,
-                view: record.view,
-                told: record.categories(),
-                first,
-                skipped: u32::from(behind.saturating_sub(1)),
-                skipped_at_least: false,
+            // Two copies of the code: one for the few runs whose group has a pace, so that the other knows nothing of it.
+            let due = match self.shard.outboxes.runs[self.run].flags {
+                0 => self.due_of_run(u16::MAX),
+                _ => self.due_of_paced_run(),
             };
-            if behind == 0 {
-                due.told = self.shard.told_again(topic, wants);
-            } else if wants == Categories::ALL && due.parts == NONE {
-                counters.delivered += 1;
-                if behind != 1 {
-                    counters.skipped += u64::from(behind - 1);
-                }
-            } else if let Some((told, skipped, at_least)) = self.shard.wanted_of(topic, wants, behind, first) {
-                (due.told, due.skipped, due.skipped_at_least) = (told, skipped, at_least);
-            } else {
-                continue;
+            if due.is_some() {
+                return due;
             }
-            if flags != 0 {
-                self.shard.outboxes.told(group, self.shard.now);
-            }
-            self.left -= 1;
-            return Some(due);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn due_of_paced_run(&mut self) -> Option<Due> {
+        let FanOut { outboxes, now, .. } = &mut *self.shard;
+        let open = outboxes.open_lanes(self.run, *now);
+        if open == 0 {
+            self.cursor = 0;
+            self.run = outboxes.watchers[self.watcher.index].dirty.head;
+            return None;
+        }
+        let due = self.due_of_run(open)?;
+        self.shard.outboxes.told(due.group, self.shard.now);
+        Some(due)
+    }
+
+    /// What the next dirty lane of the first run is due, if it is one of these and due anything.
+    #[inline(always)]
+    fn due_of_run(&mut self, open: u16) -> Option<Due> {
+        let FanOut { outboxes, topics, now, counters, .. } = &mut *self.shard;
+        let index = self.run;
+        let run = &mut outboxes.runs[index];
+        let lanes = run.dirty & open & u16::MAX << self.cursor;
+        if lanes == 0 {
+            self.cursor = 0;
+            self.run = outboxes.rotate(self.watcher.index);
+            return None;
+        }
+        let lane = lanes.trailing_zeros();
+        let at = lane as usize % LANES as usize;
+        run.dirty &= !(1 << at);
+        let (topic, told_turn, next) = (run.topics[at], run.seen[at], run.dirty_links.next);
+        if run.dirty == 0 {
+            self.cursor = 0;
+            self.run = outboxes.finish_run(self.watcher.index, next);
+        } else if self.approached != index {
+            self.approached = index;
+            topics.approach_of(run, run.dirty);
+        }
+        let record = &topics.topics[topic];
+        let behind = outboxes.seen.behind(record.turn, told_turn);
+        if behind == 0 || !record.is_open(*now) {
+            return self.due_again(index * LANES + lane);
+        }
+        let run = &mut outboxes.runs[index];
+        run.seen[at] = outboxes.seen.of_turn(record.turn);
+        let first = run.fresh & 1 << at != 0;
+        if first {
+            run.fresh &= !(1 << at);
+        }
+        let (group, wants) = (run.group, run.wants());
+        let mut due = Due {
+            slot: index * LANES + lane,
+            group,
+            topic,
+            parts: record.parts,
+            presentity: record.presentity,
+            stamp: record.stamp,
+            view: record.view,
+            told: record.categories(),
+            first,
+            skipped: u32::from(behind) - 1,
+            skipped_at_least: false,
+        };
+        if wants == Categories::ALL && due.parts == NONE {
+            counters.delivered += 1;
+            if behind != 1 {
+                counters.skipped += u64::from(behind - 1);
+            }
+        } else if let Some((told, skipped, at_least)) = self.shard.wanted_of(topic, wants, behind, first) {
+            (due.told, due.skipped, due.skipped_at_least) = (told, skipped, at_least);
+        } else {
+            return None;
+        }
+        self.left -= 1;
+        Some(due)
+    }
+
+    /// What a slot is due whose mark was taken, and which is up to date or looks at a silent topic: nothing, unless it is to be
+    /// told all again.
+    #[cold]
+    fn due_again(&mut self, slot: u32) -> Option<Due> {
+        let FanOut { outboxes, topics, now, counters, .. } = &mut *self.shard;
+        let (index, lane) = place(slot);
+        let run = &mut outboxes.runs[index];
+        let (topic, group, wants) = (run.topics[lane], run.group, run.wants());
+        let record = &topics.topics[topic];
+        if !record.is_open(*now) {
+            // Its home is about to say what follows, or a policy is being applied; then everybody is marked again.
+            return None;
+        }
+        if run.fresh & 1 << lane == 0 {
+            counters.marks_needless += 1;
+            return None;
+        }
+        run.fresh &= !(1 << lane);
+        let due = Due {
+            slot,
+            group,
+            topic,
+            parts: record.parts,
+            presentity: record.presentity,
+            stamp: record.stamp,
+            view: record.view,
+            told: Categories::NONE,
+            first: true,
+            skipped: 0,
+            skipped_at_least: false,
+        };
+        self.left -= 1;
+        Some(Due { told: self.shard.told_again(topic, wants), ..due })
     }
 }
 
@@ -284,6 +323,9 @@ impl<B: ShardMemory> Drop for Outbox<'_, B> {
     fn drop(&mut self) {
         if self.run != NONE {
             self.shard.outboxes.put_back(self.watcher.index, self.cursor, self.left);
+        } else if self.left == self.shard.limits.notes_per_ready {
+            // All marks were needless, or what they stood for waits.
+            self.shard.outboxes.batch_goes_on(self.watcher.index);
         }
     }
 }

@@ -184,8 +184,9 @@ impl<B: ShardMemory> FanOut<B> {
     /// [`crate::Limits::group_lifetime_us_max`] is granted as that. A group that was never renewed lives as long as its
     /// watcher.
     ///
-    /// What is granted is a moment of whole seconds (of 2^20 us), up to one later than asked for. The end comes with the step
-    /// after it, by [`Self::next_ended`].
+    /// What is granted is a moment of whole seconds (of 2^20 us), up to one later than asked for: a protocol that must not
+    /// grant more than that answers with the smaller. They are counted for 142 years from the embedder's zero; after that every
+    /// group ends at once. The end comes with the step after it, by [`Self::next_ended`].
     ///
     /// # Errors
     /// [`Error::NoSuchGroup`]; [`Error::TooBrief`] below [`crate::Limits::group_lifetime_us_min`]: to end a group at once,
@@ -231,7 +232,8 @@ impl<B: ShardMemory> FanOut<B> {
     /// tells how much it was.
     pub(crate) fn expire_groups(&mut self, most: usize) -> usize {
         let mut done = 0;
-        while done < most {
+        // Ends that nobody asks for are not piled up.
+        while done < most && self.ended.len() < most {
             let Some((expires, index)) = self.outboxes.group_expiries.first() else { break };
             if expires.tick() > self.now {
                 break;

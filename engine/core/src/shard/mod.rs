@@ -119,7 +119,8 @@ pub struct Work {
     pub walk_entries: usize,
     /// Whether there is more to do at once.
     pub more: bool,
-    /// When the next state expires.
+    /// When something is due next, if nothing comes in: a state or a group that expires, a pace, a policy. What is told or held
+    /// back after the step may make it earlier: see [`crate::Shard::deadline`].
     pub deadline: Option<Tick>,
 }
 
@@ -178,7 +179,7 @@ pub struct FanOut<B: ShardMemory = Heap> {
     pub(crate) gates: Gates,
     pub(crate) homes: Homes<B>,
     links: Box<[Link]>,
-    /// Groups that have ended by themselves and were not asked for yet: no more than there were groups.
+    /// Groups that have ended by themselves and were not asked for yet: no more than may end in a step.
     ended: VecDeque<GroupEnded>,
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
@@ -307,7 +308,11 @@ impl<B: ShardMemory> FanOut<B> {
                 + self.topics.bytes()
                 + self.gates.bytes()
                 + self.homes.bytes(),
-            groups: groups.bytes() + self.gates.identities_bytes() + group_expiries.bytes() + paces.bytes(),
+            groups: groups.bytes()
+                + self.gates.identities_bytes()
+                + group_expiries.bytes()
+                + paces.bytes()
+                + (self.ended.capacity() * size_of::<GroupEnded>()) as u64,
             tables: self.topics.table.bytes() + self.gates.table_bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,

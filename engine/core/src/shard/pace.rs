@@ -26,11 +26,12 @@ const PERIOD_GAPS_MAX: u64 = 64;
 /// nothing else.
 const REPEAT_US_MIN: u64 = 1_000;
 
-/// How often a group is told, by the times between its batches (RFC 6446). What is told in one turn is one batch.
+/// How often a group is told, by the times between its batches (RFC 6446). What is told in one turn is one batch, and one that
+/// was cut goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rate {
     /// The least time between two batches, in microseconds: what changes meanwhile is told with the next one, newest state
-    /// only. 0 for as changes come. One over it is `max-rate`. First states and repeats do not wait for it.
+    /// only. 0 for as changes come. One over it is `max-rate`. First states do not wait for it, and nobody waits for them.
     pub gap_us_min: u64,
     /// The longest time without a batch, in microseconds, at least 1,000: after it everything is told again. 0 for any. One over it is
     /// `min-rate`.
@@ -80,11 +81,13 @@ pub(crate) struct Pace {
     owner: u32,
     is_of_watcher: bool,
     rate: Rate,
-    /// When its newest batch began; none before the first, and while one goes on.
+    /// When its newest batch began; none before the first, and while one that was cut goes on.
     began: Option<Tick>,
-    /// When all is told again, if nothing is told before.
+    /// When all is told again, if nothing is told before; never, while that has been marked and not told.
     repeat: Tick,
-    /// Batches in the period that began here, and in the one before.
+    /// When something was told last,
+    told: Option<Tick>,
+    /// and how often in the period that began here, and in the one before.
     counted_from: Tick,
     counts: [u32; 2],
     /// Runs that wait, by the links with which they stand in a watcher's list else.
@@ -101,6 +104,7 @@ impl Default for Pace {
             rate: Rate::default(),
             began: None,
             repeat: Tick::NEVER,
+            told: None,
             counted_from: Tick::ZERO,
             counts: [0; 2],
             held: List::EMPTY,
@@ -143,8 +147,15 @@ impl Pace {
         self.began == Some(now) || now >= self.next()
     }
 
-    fn batch_begins(&mut self, now: Tick) {
-        self.began = Some(now);
+    /// Something is told. What is told before the gap is over, a first state, is no batch that others would wait for, but
+    /// counts as one.
+    fn is_told(&mut self, now: Tick) {
+        if self.is_open(now) {
+            self.began = Some(now);
+        }
+        if self.told.replace(now) == Some(now) {
+            return;
+        }
         let Rate { gap_us_max, adaptive_us, .. } = self.rate;
         let counted_us = now.as_micros().saturating_sub(self.counted_from.as_micros());
         if let Some(periods) = counted_us.checked_div(adaptive_us) {
@@ -157,8 +168,8 @@ impl Pace {
         self.repeat = if gap_us_max == 0 { Tick::NEVER } else { now.after_micros(self.repeat_us()) };
     }
 
-    /// How long after a batch all is told again. RFC 6446, for the adaptive rate: as many batches as came in the last
-    /// period, times the square of the mean gap, over the period.
+    /// How long after a batch all is told again. RFC 6446, for the adaptive rate: the batches of a period, times the square
+    /// of the mean gap, over the period; and no longer than a period, after which there are none to count.
     fn repeat_us(&self) -> u64 {
         let Rate { gap_us_max, adaptive_us, .. } = self.rate;
         if adaptive_us == 0 {
@@ -166,7 +177,8 @@ impl Pace {
         }
         let count = u128::from(self.counts[0].max(self.counts[1]).max(1));
         let gap = u128::from(gap_us_max);
-        u64::try_from(count * gap * gap / u128::from(adaptive_us)).unwrap_or(u64::MAX)
+        let mean = count.saturating_mul(gap).saturating_mul(gap) / u128::from(adaptive_us);
+        u64::try_from(mean).unwrap_or(u64::MAX).clamp(REPEAT_US_MIN, adaptive_us)
     }
 }
 
@@ -250,8 +262,8 @@ impl<B: ShardMemory> FanOut<B> {
         Ok(())
     }
 
-    /// Tells a watcher in batches that begin so many microseconds apart at the least; 0 for as changes come. A batch that is
-    /// cut by [`crate::Limits::notes_per_ready`] goes on before the time is counted.
+    /// Tells a watcher in batches that begin so many microseconds apart at the least; 0 for as changes come. A batch that was
+    /// cut, by [`crate::Limits::notes_per_ready`] or because the frontend took no more, goes on before the time is counted.
     ///
     /// # Errors
     /// [`Error::NoSuchWatcher`]; [`Error::Rate`] for a gap longer than [`crate::Limits::gap_us_max`]; [`Error::Limit`] at
@@ -279,13 +291,12 @@ impl<B: ShardMemory> FanOut<B> {
                 continue;
             }
             if self.outboxes.paces.paces[pace].next() <= self.now {
-                self.outboxes.release(pace);
+                done += self.outboxes.release(pace);
             }
             if repeat <= self.now {
                 done += self.refresh_group_at(owner);
-                // Told or not: a watcher that cannot be told now is not to be asked all the time.
-                let record = &mut self.outboxes.paces.paces[pace];
-                record.repeat = self.now.after_micros(record.repeat_us());
+                // What is told next sets it again: a watcher that cannot be told now costs nothing meanwhile.
+                self.outboxes.paces.paces[pace].repeat = Tick::NEVER;
             }
             self.outboxes.paces.reschedule(pace);
         }
@@ -341,8 +352,8 @@ impl<B: ShardMemory> Outboxes<B> {
     pub(crate) fn told(&mut self, group: u32, now: Tick) {
         let Some(pace) = self.groups[group].pace() else { return };
         let record = &mut self.paces.paces[pace];
-        if record.began != Some(now) {
-            record.batch_begins(now);
+        if record.told != Some(now) || record.began.is_none() {
+            record.is_told(now);
             self.paces.reschedule(pace);
         }
     }
@@ -356,13 +367,15 @@ impl<B: ShardMemory> Outboxes<B> {
         self.paces.reschedule(pace);
     }
 
-    /// Gives all runs that a pace holds back to their watcher.
-    fn release(&mut self, pace: u32) {
+    /// Gives all runs that a pace holds back to their watcher, and tells how many it were.
+    fn release(&mut self, pace: u32) -> usize {
+        let mut released = 0;
         loop {
             let run = self.paces.paces[pace].held.head;
             if run == NONE {
-                return;
+                return released;
             }
+            released += 1;
             self.paces.paces[pace].held.remove(&mut self.runs, run, SlotRun::dirty_links);
             self.runs[run].flags &= !HELD;
             self.enter(run);
@@ -383,7 +396,7 @@ impl<B: ShardMemory> Outboxes<B> {
     }
 
     /// Puts a dirty run into its watcher's list.
-    fn enter(&mut self, run: u32) {
+    pub(crate) fn enter(&mut self, run: u32) {
         let watcher = self.runs[run].watcher;
         let record = &mut self.watchers[watcher];
         let was_idle = record.dirty.is_empty();
@@ -410,9 +423,17 @@ impl<B: ShardMemory> Outboxes<B> {
         true
     }
 
-    /// The batch of a watcher was cut for the sake of others.
+    /// A watcher's turn is over with something left to tell, or with nothing told: its batch goes on, and so does that of
+    /// the group, if it has a pace, that is to be told next.
+    #[cold]
     pub(crate) fn batch_goes_on(&mut self, watcher: u32) {
         if let Some(&pace) = self.paces.of_watchers.get(&watcher) {
+            self.paces.paces[pace].began = None;
+        }
+        let run = self.watchers[watcher].dirty.head;
+        if run != NONE
+            && let Some(pace) = self.groups[self.runs[run].group].pace()
+        {
             self.paces.paces[pace].began = None;
         }
     }
@@ -464,10 +485,16 @@ impl<B: ShardMemory> Outboxes<B> {
             if run != NONE && self.paces.paces[pace].due == Tick::NEVER {
                 return wrong("a pace that holds something is due some time", pace);
             }
+            if self.paces.paces[pace].owner != group || self.paces.paces[pace].is_of_watcher {
+                return wrong("a pace knows its group", pace);
+            }
             while run != NONE {
                 let record = &self.runs[run];
                 if record.group != group || record.dirty == 0 || record.flags != PACED | HELD {
                     return wrong("a pace holds dirty runs of its group", run);
+                }
+                if record.dirty & record.fresh != 0 {
+                    return wrong("what has never been told is not held", run);
                 }
                 held += 1;
                 run = record.dirty_links.next;
@@ -475,6 +502,21 @@ impl<B: ShardMemory> Outboxes<B> {
         }
         if paces != self.paces.paces.live() {
             return wrong("paces are counted", paces);
+        }
+        for watcher in 0..self.watchers.ever() {
+            let record = &self.watchers[watcher];
+            let pace = self.paces.of_watchers.get(&watcher).map(|&pace| &self.paces.paces[pace]);
+            if record.generation & 1 == 0 && pace.is_none() {
+                continue;
+            }
+            if pace.is_some() != (record.holds & IN_BATCHES != 0) || pace.is_some_and(|pace| pace.owner != watcher) {
+                return wrong("who is told in batches has a pace", watcher);
+            }
+            let is_held = record.standing == Standing::Held as u8;
+            let comes_again = record.holds & INACTIVE != 0 || pace.is_some_and(|pace| pace.due != Tick::NEVER);
+            if is_held && !comes_again {
+                return wrong("who is held is inactive, or due some time", watcher);
+            }
         }
         self.paces.due.verify(&self.paces.paces)?;
         Ok(held)

@@ -4,8 +4,8 @@
 //! if nothing in the run was dirty, the watcher; draining it touches the first two lines. A run belongs to one group,
 //! so that membership costs a subscription nothing. Twelve bytes a subscription.
 //!
-//! Invariant: a run is in its watcher's list exactly while it has a dirty lane and its group's pace does not hold it, and a
-//! watcher is ready exactly while its list has a run, its frontend has not left some of it untold, and nothing holds it.
+//! Invariant: a run is in its watcher's list exactly while it has a dirty lane and its group's pace does not hold it, and a watcher
+//! whose list has a run is ready, unless its frontend has left some of it untold, or its turn has found it held.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -128,12 +128,12 @@ impl<B: ShardMemory> Outboxes<B> {
     pub(crate) fn mark(&mut self, slots: &[u32], (topic, turn): (u32, u32), counters: &mut Counters) {
         let farthest = self.mark_and_measure(slots, topic, turn);
         if farthest > self.seen.lap {
-            self.settle_all(slots, turn, counters);
+            self.look_closer(slots, turn, counters);
         }
     }
 
-    /// Marks slots, and tells how far behind the farthest is: what is rare is only found out about here, so that this is a
-    /// loop without calls.
+    /// Marks slots, and tells how far behind the farthest is, or something that is farther than any if one of them is more
+    /// than a mark: what is rare is only found out about here, so that this is a loop without calls.
     #[inline]
     fn mark_and_measure(&mut self, slots: &[u32], topic: u32, turn: u32) -> u16 {
         let Self { runs, watchers, ready, seen, .. } = self;
@@ -146,6 +146,9 @@ impl<B: ShardMemory> Outboxes<B> {
             let was_clean = run.dirty == 0;
             run.dirty |= 1 << lane;
             if !was_clean {
+                if run.flags & HELD != 0 && run.fresh & 1 << lane != 0 {
+                    farthest = u16::MAX;
+                }
                 continue;
             }
             // The run enters its watcher's list.
@@ -214,9 +217,10 @@ impl<B: ShardMemory> Outboxes<B> {
         is_ready
     }
 
-    /// Brings those of the slots that are far behind to one lap behind, so that `seen` cannot wrap unnoticed.
+    /// Brings those of the slots that are far behind to one lap behind, so that `seen` cannot wrap unnoticed; and lets runs go
+    /// that their group's pace holds where one of the slots has never been told: a first state does not wait.
     #[cold]
-    fn settle_all(&mut self, slots: &[u32], turn: u32, counters: &mut Counters) {
+    fn look_closer(&mut self, slots: &[u32], turn: u32, counters: &mut Counters) {
         for &slot in slots {
             let (index, lane) = place(slot);
             let run = &mut self.runs[index];
@@ -224,6 +228,11 @@ impl<B: ShardMemory> Outboxes<B> {
             if behind > self.seen.lap {
                 run.seen[lane] = self.seen.of_turn(turn.wrapping_sub(u32::from(self.seen.lap)));
                 self.count_passed(slot, (behind - self.seen.lap).into(), counters);
+            }
+            let SlotRun { flags, fresh, .. } = self.runs[index];
+            if flags & HELD != 0 && fresh & 1 << lane != 0 {
+                self.leave_pace(index);
+                self.enter(index);
             }
         }
     }

@@ -8,8 +8,8 @@ use crate::report::screen::{count, micros};
 use crate::report::{Capacity, CapacityPoint};
 
 const NOTE: &str = "Each shape is a rate that was tried; a ring around it says that it failed. The line joins those that passed. \
-    Confirmed is the highest rate that kept the target for the whole of a longer measurement, or for all of it in which every shard had its \
-    core (latencies here are of all of it): short points may pass above it. The \
+    Confirmed is the rate around which as many longer points kept the target as missed it, in all of their time or in that in which every \
+    shard had its core (latencies here are of all of it): single points may pass above it, and fail below. The \
     knee is the rate from which on latency rises faster: the point furthest below the straight line from the lowest rate to the \
     highest. Above it a little more load costs much, whatever the target; most keep below.";
 
