@@ -2,7 +2,7 @@
 //! measurement.
 //!
 //! Loads double until one fails. Then the gap between the best that passed and the lowest that did not is halved, by short
-//! points, until the two are near. From the best on, long points go up and down a [staircase](super::staircase) around the
+//! points, until the two are near. From the best on, long points go up and down a staircase (`staircase.rs`) around the
 //! limit, until that is clear or the time is over; they find their way back from what a short point was wrong about, so only
 //! a failure that costs a long way is tried again before it is believed. The invariant: what was confirmed passed at least as many long points as it failed, and what is reported as failed is above it.
 
