@@ -31,10 +31,10 @@ mutations=(
 "12|a policy is said to be applied before it is|sim|engine/core/src/presence/edits.rs|s/if waits_for\.is_empty\(\) \{/if !waits_for.is_empty() || waits_for.is_empty() {/"
 "13|the expiry of a state is not looked at where it is told|sim|$core/topic.rs|s/ == LIVE && self\.expires > now/ == LIVE \&\& (true || self.expires > now)/"
 "14|an entity-tag is not checked|sim|engine/core/src/presence/publish.rs|s/Some\(_\) if publication\.condition != current =>/Some(_) if false \&\& publication.condition != current =>/"
-"15|a longest gap does not have all told again|sim|$core/pace.rs|s/done \+= self\.refresh_group_at\(owner\);/let _ = owner;/"
-"16|a shortest gap holds nothing back|sim|$core/pace.rs|s/if record\.is_open\(now\) \{/if { let _ = record.is_open(now); true } {/"
+"15|a longest gap does not have all told again|sim|$core/pace/mod.rs|s/done \+= self\.refresh_group_at\(owner\);/let _ = owner;/"
+"16|a shortest gap holds nothing back|sim|$core/pace/groups.rs|s/if record\.is_open\(now\) \{/if { let _ = record.is_open(now); true } {/"
 "17|an inactive watcher has its turn all the same|sim|$core/slot.rs|s/holds != 0 && self\.passes_over/false \&\& holds != 0 \&\& self.passes_over/"
-"18|a refresh tells only what has changed|sim|$core/pace.rs|s/\(record\.dirty, record\.fresh\) = \(record\.used, record\.used\);/record.dirty = record.used;/"
+"18|a refresh tells only what has changed|sim|$core/slot.rs|s/\(record\.dirty, record\.fresh\) = \(record\.used, record\.used\);/record.dirty = record.used;/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 

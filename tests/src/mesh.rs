@@ -122,6 +122,17 @@ impl Mesh {
         self.shards[shard].publish(publication).expect("a credit")
     }
 
+    /// Publishes a category at the presentity's home, without composition, and settles.
+    ///
+    /// # Panics
+    /// If the shard refuses.
+    pub fn publish_category(&mut self, presentity: PresentityId, category: Category, document: &'static str) {
+        let home = presentity.partition().home(self.shards.len()).index();
+        let publication = Publication { category, ..Publication::plain(presentity, document.into()) };
+        self.shards[home].publish(publication).expect("a credit");
+        self.settle();
+    }
+
     /// One turn of every shard, links included; what outcomes came.
     pub fn turn(&mut self, entries: usize) -> Vec<(Ticket, Outcome)> {
         let mut outcomes = Vec::new();

@@ -1,6 +1,6 @@
 //! C4: a new subscription is told the current state first, or explicitly that there is none.
 
-use fanfare_core::{Categories, Category, Limits, Publication, View};
+use fanfare_core::{Categories, Category, Limits, View};
 use fanfare_tests::mesh::Mesh;
 
 #[test]
@@ -49,14 +49,9 @@ fn c4_the_first_state_holds_every_wanted_category_and_later_ones_only_what_chang
     let mut mesh = Mesh::new(2, Limits::default());
     let ken = mesh.presentity_at(1, 0);
     let category = |number| Category::new(number).unwrap();
-    let publish = |mesh: &mut Mesh, number, text: &'static str| {
-        let publication = Publication { category: category(number), ..Publication::plain(ken, text.into()) };
-        mesh.shards[0].publish(publication).unwrap();
-        mesh.settle();
-    };
-    publish(&mut mesh, 0, "open");
-    publish(&mut mesh, 1, "a note");
-    publish(&mut mesh, 2, "a calendar");
+    mesh.publish_category(ken, category(0), "open");
+    mesh.publish_category(ken, category(1), "a note");
+    mesh.publish_category(ken, category(2), "a calendar");
     let watcher = mesh.shards[0].open_watcher(0).unwrap();
     let wants = Categories::only(category(0)).with(category(1));
     let group = mesh.shards[0].open_group(watcher, 0, wants).unwrap();
@@ -73,11 +68,11 @@ fn c4_the_first_state_holds_every_wanted_category_and_later_ones_only_what_chang
     };
     let (parts, _) = parts_of(&mut mesh).unwrap();
     assert_eq!(parts, [(0, b"open".to_vec()), (1, b"a note".to_vec())]);
-    publish(&mut mesh, 2, "a fuller calendar");
+    mesh.publish_category(ken, category(2), "a fuller calendar");
     assert_eq!(parts_of(&mut mesh), None, "a category that it does not want is never owed");
-    publish(&mut mesh, 1, "another note");
-    publish(&mut mesh, 2, "an empty calendar");
-    publish(&mut mesh, 1, "a third note");
+    mesh.publish_category(ken, category(1), "another note");
+    mesh.publish_category(ken, category(2), "an empty calendar");
+    mesh.publish_category(ken, category(1), "a third note");
     assert_eq!(parts_of(&mut mesh), Some((vec![(1, b"a third note".to_vec())], 1)));
     let counters = *mesh.shards[0].counters();
     assert_eq!((counters.delivered, counters.skipped, counters.filtered), (2, 1, 2));

@@ -1,6 +1,6 @@
 //! RFC 6665: groups end when they are not renewed, and are told everything again when they are refreshed.
 
-use fanfare_core::{Categories, Category, EndReason, Error, Limits, Publication, Tick, View};
+use fanfare_core::{Categories, Category, EndReason, Error, Limits, Tick, View};
 use fanfare_tests::mesh::Mesh;
 
 const HOUR_US: u64 = 3_600_000_000;
@@ -93,13 +93,8 @@ fn rfc_6665_a_refresh_tells_the_whole_state_again_once() {
     let mut mesh = Mesh::new(2, Limits::default());
     let (ken, ann, nobody) = (mesh.presentity_at(0, 0), mesh.presentity_at(1, 0), mesh.presentity_at(1, 1));
     let category = |number| Category::new(number).unwrap();
-    let publish = |mesh: &mut Mesh, number, text: &'static str| {
-        let publication = Publication { category: category(number), ..Publication::plain(ken, text.into()) };
-        mesh.shards[0].publish(publication).unwrap();
-        mesh.settle();
-    };
-    publish(&mut mesh, 0, "open");
-    publish(&mut mesh, 1, "a note");
+    mesh.publish_category(ken, category(0), "open");
+    mesh.publish_category(ken, category(1), "a note");
     mesh.publish(1, ann, b"away");
     let (watcher, group) = mesh.watcher(0);
     mesh.shards[0].subscribe(group, View::PLAIN, &[ken, ann, nobody]).unwrap();
@@ -121,7 +116,7 @@ fn rfc_6665_a_refresh_tells_the_whole_state_again_once() {
 
     // What changes before it is told, is told with it, as the one change that it is.
     mesh.shards[0].refresh_group(group).unwrap();
-    publish(&mut mesh, 1, "another note");
+    mesh.publish_category(ken, category(1), "another note");
     let heard = mesh.hear(0, watcher);
     assert_eq!(heard.len(), 3);
     let ken_heard = heard.iter().find(|heard| heard.presentity == ken).unwrap();

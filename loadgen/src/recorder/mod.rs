@@ -68,8 +68,10 @@ pub struct Recorder {
     latencies: Latencies,
     /// The last watchers since the last look, if anybody looks, measured or not.
     recent: Option<Brief>,
-    /// What was due before this is another point's.
-    counts_from_us: u64,
+    /// What was due before this is another point's; none before this shard has heard that its point has begun.
+    counts_from_us: Option<u64>,
+    /// What a neighbour published and was told here before that: no more than a turn's.
+    early: Vec<Told>,
     tally: Tally,
     steps: Vec<(u32, u32)>,
     taken: Vec<Taken>,
@@ -111,7 +113,8 @@ impl Recorder {
             inside: vec![0; users as usize],
             latencies: Latencies::default(),
             recent: None,
-            counts_from_us: 0,
+            counts_from_us: None,
+            early: Vec::new(),
             tally: Tally::default(),
             steps: Vec::new(),
             taken: Vec::with_capacity(BATCH),
@@ -165,11 +168,23 @@ impl Recorder {
         self.tally.readings += 1;
     }
 
-    /// Forgets all latencies, and divides those to come so. Those of publications that were due before `from_us` are not
-    /// among them: in a point that took too long somebody may be told only while the next one is measured.
+    /// Begins a point's latencies, and divides them so. Those of publications that were due before `from_us` are not among
+    /// them: in a point that took too long somebody may be told only while the next one is measured. Those that came before
+    /// this shard heard of the begin are.
     pub fn begin_latencies(&mut self, from_us: u64, intervals: Intervals) {
         self.latencies = Latencies::over(intervals);
-        self.counts_from_us = from_us;
+        self.counts_from_us = Some(from_us);
+        for told in std::mem::take(&mut self.early) {
+            self.record(told);
+        }
+    }
+
+    fn record(&mut self, told: Told) {
+        match self.counts_from_us {
+            None => self.early.push(told),
+            Some(from_us) if told.plan_us >= from_us => self.latencies.record(&told),
+            Some(_) => {}
+        }
     }
 
     /// The 99th percentile of the last watcher so far, from the plan; 0 if there is none. Some 5 us.
@@ -197,8 +212,9 @@ impl Recorder {
         Some(median)
     }
 
-    /// The latencies since the last call, or since they were begun.
+    /// The latencies of the point, which is over.
     pub fn take_latencies(&mut self) -> Latencies {
+        self.counts_from_us = None;
         std::mem::take(&mut self.latencies)
     }
 
@@ -370,8 +386,8 @@ impl Recorder {
                 if let Some(recent) = &mut self.recent {
                     recent.saturating_record(told.last_us.max(1));
                 }
-                if told.measured && told.plan_us >= self.counts_from_us {
-                    self.latencies.record(&told);
+                if told.measured {
+                    self.record(told);
                 }
             }
             Ok(None) => {}

@@ -23,6 +23,7 @@ impl Rig {
         let log = Arc::new(PublicationLog::new(1, 8, 8));
         let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 3, Sample::ALL);
         recorder.watch(7, Sight::Plain, 3);
+        recorder.begin_latencies(0, Intervals::default());
         let mut rig = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
         let first = rig.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);
         (0..3).for_each(|slot| rig.told(0, slot, true, None, &first));
@@ -65,6 +66,22 @@ fn a_skipped_version_counts_from_its_own_plan() {
     assert!((100..=101).contains(&first.p50) && (1_000..=1_001).contains(&first.max), "{first:?}");
     assert!((1_002..=1_003).contains(&last.p50) && (5_000..=5_004).contains(&last.max), "{last:?}");
     assert_eq!(rig.log.ended(0), 2);
+}
+
+#[test]
+fn what_is_told_before_a_late_shard_hears_that_its_point_has_begun_is_counted_there() {
+    let mut rig = Rig::new();
+    let (left_over, last) = (rig.publish(1_000), rig.publish(1_500));
+    rig.told(2_000, 0, false, Some(0), &left_over);
+    assert_eq!(rig.recorder.take_latencies().from_plan.last.quantiles().count, 0);
+    // What was left over from the point that is over is nobody's; what is due in the next one is its own.
+    let early = rig.publish(3_000);
+    (0..3).for_each(|slot| rig.told(3_100, slot, false, None, &last));
+    (0..3).for_each(|slot| rig.told(3_200, slot, false, None, &early));
+    rig.recorder.begin_latencies(3_000, Intervals::over(3_000, 103_000));
+    let latencies = rig.recorder.take_latencies();
+    assert_eq!(latencies.from_plan.last.quantiles().count, 1);
+    assert_eq!(latencies.timeline.times().iter().map(|[_, _, last]| last.len()).sum::<u64>(), 1);
 }
 
 #[test]
@@ -136,6 +153,7 @@ impl Composed {
         let mut recorder = Recorder::new(0, Arc::clone(&log), 8, 2, Sample::ALL);
         recorder.watch(7, Sight::Whole, 1);
         recorder.watch(7, Sight::Number, 1);
+        recorder.begin_latencies(0, Intervals::default());
         log.set_newest_wide(7, Mark { version: 1, index: NO_INDEX });
         let mut composed = Self { recorder, log, press: Press::new(), last: NO_INDEX, version: 1 };
         let first = composed.press.document(&Header { user: 7, version: 1, plan_us: 0, index: NO_INDEX }, 64);

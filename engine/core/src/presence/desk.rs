@@ -52,6 +52,11 @@ impl Desk {
         }
     }
 
+    /// Whose publication ends first, and when.
+    pub(crate) fn next_expiry(&self) -> Option<(Tick, u32)> {
+        self.expiries.first(&self.presences)
+    }
+
     pub(crate) fn next_tag(&mut self) -> EntityTag {
         self.tags += 1;
         EntityTag(self.tags)

@@ -328,8 +328,8 @@ impl<B: ShardMemory> Shard<B> {
     #[must_use]
     pub fn deadline(&self) -> Option<Tick> {
         let deadlines = [
-            self.fan.homes.expiries.first().map(|(expires, _)| expires),
-            self.desk.expiries.first().map(|(expires, _)| expires),
+            self.fan.homes.next_expiry().map(|(expires, _)| expires),
+            self.desk.next_expiry().map(|(expires, _)| expires),
             self.desk.edits.first_deadline(),
             self.fan.first_group_due(),
         ];
@@ -344,7 +344,7 @@ impl<B: ShardMemory> Shard<B> {
     /// Ends publications that are past their expiry, up to the limit; tells whether more are due.
     fn expire_presences(&mut self) -> bool {
         let mut left = self.fan.limits().expiries_per_step as usize;
-        while let Some((expires, ward)) = self.desk.expiries.first() {
+        while let Some((expires, ward)) = self.desk.next_expiry() {
             if expires > self.fan.now() {
                 return false;
             }
@@ -379,7 +379,7 @@ impl<B: ShardMemory> Shard<B> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let now = self.fan.now();
-        self.fan.is_at_rest() && self.desk.expiries.first().is_none_or(|(expires, _)| expires > now)
+        self.fan.is_at_rest() && self.desk.next_expiry().is_none_or(|(expires, _)| expires > now)
     }
 
     /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.

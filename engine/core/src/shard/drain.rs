@@ -5,7 +5,7 @@
 
 use super::note::Note;
 use super::slot::{LANES, Outboxes, PACED, SlotRun, place};
-use super::topic::Topics;
+use super::topic::{Topic, Topics};
 use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
 use crate::id::{Categories, PresentityId, SlotIndex, Stamp, View, WatcherId};
@@ -28,6 +28,26 @@ struct Due {
     first: bool,
     skipped: u32,
     skipped_at_least: bool,
+}
+
+impl Due {
+    /// All that a topic has.
+    #[inline(always)]
+    fn of(slot: u32, group: u32, (topic, record): (u32, &Topic)) -> Self {
+        Self {
+            slot,
+            group,
+            topic,
+            parts: record.parts,
+            presentity: record.presentity,
+            stamp: record.stamp,
+            view: record.view,
+            told: record.categories(),
+            first: false,
+            skipped: 0,
+            skipped_at_least: false,
+        }
+    }
 }
 
 /// What one watcher has still to be told. Taking a note means that the watcher has been told.
@@ -255,19 +275,8 @@ impl<B: ShardMemory> Outbox<'_, B> {
             run.fresh &= !(1 << at);
         }
         let (group, wants) = (run.group, run.wants());
-        let mut due = Due {
-            slot: index * LANES + lane,
-            group,
-            topic,
-            parts: record.parts,
-            presentity: record.presentity,
-            stamp: record.stamp,
-            view: record.view,
-            told: record.categories(),
-            first,
-            skipped: u32::from(behind) - 1,
-            skipped_at_least: false,
-        };
+        let mut due =
+            Due { first, skipped: u32::from(behind) - 1, ..Due::of(index * LANES + lane, group, (topic, record)) };
         if wants == Categories::ALL && due.parts == NONE {
             counters.delivered += 1;
             if behind != 1 {
@@ -300,21 +309,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
             return None;
         }
         run.fresh &= !(1 << lane);
-        let due = Due {
-            slot,
-            group,
-            topic,
-            parts: record.parts,
-            presentity: record.presentity,
-            stamp: record.stamp,
-            view: record.view,
-            told: Categories::NONE,
-            first: true,
-            skipped: 0,
-            skipped_at_least: false,
-        };
+        let due = Due::of(slot, group, (topic, record));
         self.left -= 1;
-        Some(Due { told: self.shard.told_again(topic, wants), ..due })
+        Some(Due { told: self.shard.told_again(topic, wants), first: true, ..due })
     }
 }
 

@@ -1,7 +1,9 @@
 //! When states, groups and pauses end: a heap of records by the moment, in which each record has one place and knows it.
 //!
-//! Moments are ticks, or whole seconds where half the memory is worth more than to be exact. Changing an expiry moves the record's entry instead of leaving a dead one behind, so that the heap never holds more
-//! than there are records with an expiry.
+//! Moments are ticks, or whole seconds where half the memory is worth more than to be exact. They stand in the records only,
+//! so that a place weighs four bytes. Changing an expiry moves the record's place instead of leaving a dead one behind, so
+//! that the heap never holds more than there are records with an expiry. Cost of a change: as many records looked at as the
+//! heap has levels.
 
 use alloc::vec::Vec;
 use core::ops::{Index, IndexMut};
@@ -59,35 +61,30 @@ pub(crate) trait Expiring {
     fn set_place(&mut self, place: u32);
 }
 
-/// Records by expiry, as a binary heap.
-pub(crate) struct Expiries<At = Tick> {
-    heap: Vec<(At, u32)>,
+/// Records by expiry, and by their number where that is the same, as a binary heap.
+#[derive(Default)]
+pub(crate) struct Expiries {
+    heap: Vec<u32>,
 }
 
-impl<At> Default for Expiries<At> {
-    fn default() -> Self {
-        Self { heap: Vec::new() }
-    }
-}
-
-impl<At: Moment> Expiries<At> {
+impl Expiries {
     /// The first to expire.
-    pub(crate) fn first(&self) -> Option<(At, u32)> {
-        self.heap.first().copied()
+    pub(crate) fn first<T: Expiring>(&self, records: &impl Index<u32, Output = T>) -> Option<(T::At, u32)> {
+        let &index = self.heap.first()?;
+        Some((records[index].expires(), index))
     }
 
     /// Puts a record where its expiry belongs, or takes it out if it has none.
-    pub(crate) fn set<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, index: u32) {
-        let expires = records[index].expires();
+    pub(crate) fn set<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, index: u32) {
         let place = records[index].place();
-        match (place, expires == At::NEVER) {
+        match (place, records[index].expires() == T::At::NEVER) {
             (NONE, true) => {}
             (NONE, false) => {
                 if self.heap.len() == self.heap.capacity() {
                     // By an eighth and not to the double: there are as many as groups, which are counted in bytes.
                     self.heap.reserve_exact((self.heap.len() / 8).max(4));
                 }
-                self.heap.push((expires, index));
+                self.heap.push(index);
                 self.rise(records, self.heap.len() - 1);
             }
             (place, true) => {
@@ -98,61 +95,64 @@ impl<At: Moment> Expiries<At> {
                     self.settle(records, place);
                 }
             }
-            (place, false) => {
-                self.heap[place as usize].0 = expires;
-                self.settle(records, place as usize);
-            }
+            (place, false) => self.settle(records, place as usize),
         }
     }
 
-    fn settle<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, place: usize) {
+    fn settle<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, place: usize) {
         let place = self.rise(records, place);
         self.sink(records, place);
     }
 
-    fn rise<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) -> usize {
+    fn rise<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) -> usize {
         while place > 0 {
             let parent = (place - 1) / 2;
-            if self.heap[parent] <= self.heap[place] {
+            if self.key(records, parent) <= self.key(records, place) {
                 break;
             }
             self.heap.swap(parent, place);
-            records[self.heap[place].1].set_place(place as u32);
+            records[self.heap[place]].set_place(place as u32);
             place = parent;
         }
-        records[self.heap[place].1].set_place(place as u32);
+        records[self.heap[place]].set_place(place as u32);
         place
     }
 
-    fn sink<T: Expiring<At = At>>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) {
+    fn sink<T: Expiring>(&mut self, records: &mut impl IndexMut<u32, Output = T>, mut place: usize) {
         loop {
             let first = [2 * place + 1, 2 * place + 2]
                 .into_iter()
                 .filter(|&child| child < self.heap.len())
-                .min_by_key(|&child| self.heap[child]);
+                .min_by_key(|&child| self.key(records, child));
             match first {
-                Some(child) if self.heap[child] < self.heap[place] => {
+                Some(child) if self.key(records, child) < self.key(records, place) => {
                     self.heap.swap(child, place);
-                    records[self.heap[place].1].set_place(place as u32);
+                    records[self.heap[place]].set_place(place as u32);
                     place = child;
                 }
                 _ => break,
             }
         }
-        records[self.heap[place].1].set_place(place as u32);
+        records[self.heap[place]].set_place(place as u32);
+    }
+
+    /// By what a place is ordered.
+    fn key<T: Expiring>(&self, records: &impl Index<u32, Output = T>, place: usize) -> (T::At, u32) {
+        let index = self.heap[place];
+        (records[index].expires(), index)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.heap.capacity() * size_of::<(At, u32)>()) as u64
+        (self.heap.capacity() * size_of::<u32>()) as u64
     }
 
-    pub(crate) fn verify<T: Expiring<At = At>>(&self, records: &impl Index<u32, Output = T>) -> Result<(), Corrupt> {
-        for (place, &(expires, index)) in self.heap.iter().enumerate() {
+    pub(crate) fn verify<T: Expiring>(&self, records: &impl Index<u32, Output = T>) -> Result<(), Corrupt> {
+        for (place, &index) in self.heap.iter().enumerate() {
             let record = &records[index];
-            if record.expires() != expires || record.place() != place as u32 {
+            if record.expires() == T::At::NEVER || record.place() != place as u32 {
                 return Err(Corrupt { rule: "an expiry is where its record says", index: index.into() });
             }
-            if place > 0 && self.heap[(place - 1) / 2] > self.heap[place] {
+            if place > 0 && self.key(records, (place - 1) / 2) > self.key(records, place) {
                 return Err(Corrupt { rule: "no expiry stands above an earlier one", index: place as u64 });
             }
         }

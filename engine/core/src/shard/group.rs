@@ -2,7 +2,7 @@
 //!
 //! Lives on the shard of the watcher's connection. A group owns runs of its watcher's slots, so that to be in one costs a
 //! subscription nothing. Invariant: among those that expire stand the groups that have an expiry, each once. It weighs 48
-//! bytes, eight more while it has an expiry, and eight if it has an identity.
+//! bytes, four more while it has an expiry, and eight if it has an identity.
 
 use alloc::sync::Arc;
 
@@ -224,7 +224,7 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// When the first group ends, or the first pace has something to do.
     pub(crate) fn first_group_due(&self) -> Option<Tick> {
-        let expires = self.outboxes.group_expiries.first().map(|(expires, _)| expires.tick());
+        let expires = self.outboxes.group_expiries.first(&self.outboxes.groups).map(|(expires, _)| expires.tick());
         expires.into_iter().chain(self.outboxes.paces.first()).min()
     }
 
@@ -234,7 +234,7 @@ impl<B: ShardMemory> FanOut<B> {
         let mut done = 0;
         // Ends that nobody asks for are not piled up.
         while done < most && self.ended.len() < most {
-            let Some((expires, index)) = self.outboxes.group_expiries.first() else { break };
+            let Some((expires, index)) = self.outboxes.group_expiries.first(&self.outboxes.groups) else { break };
             if expires.tick() > self.now {
                 break;
             }

@@ -345,16 +345,15 @@ impl<B: ShardMemory> FanOut<B> {
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
             && self.ended.is_empty()
-            && self.outboxes.paces.first().is_none_or(|due| due > self.now)
-            && self.outboxes.group_expiries.first().is_none_or(|(expires, _)| expires.tick() > self.now)
+            && self.first_group_due().is_none_or(|due| due > self.now)
             && self.links.iter().all(Link::is_idle)
-            && self.homes.expiries.first().is_none_or(|(expires, _)| expires > self.now)
+            && self.homes.next_expiry().is_none_or(|(expires, _)| expires > self.now)
     }
 
     /// Ends states that are past their expiry, up to the limit; tells whether more are due.
     pub(crate) fn expire_due(&mut self) -> bool {
         let mut left = self.limits.expiries_per_step as usize;
-        while let Some((expires, view)) = self.homes.expiries.first() {
+        while let Some((expires, view)) = self.homes.next_expiry() {
             if expires > self.now {
                 return false;
             }

@@ -11,7 +11,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
 use super::counters::Counters;
-use super::expiry::{Expiries, Second};
+use super::expiry::Expiries;
 use super::group::Group;
 use super::pace::Paces;
 use super::ready::{Place, Ready};
@@ -118,7 +118,7 @@ pub(crate) struct Outboxes<B: ShardMemory> {
     pub(crate) runs: Slab<SlotRun, B>,
     pub(crate) ready: Ready,
     pub(crate) seen: Seen,
-    pub(crate) group_expiries: Expiries<Second>,
+    pub(crate) group_expiries: Expiries,
     pub(crate) paces: Paces,
 }
 
@@ -257,6 +257,30 @@ impl<B: ShardMemory> Outboxes<B> {
         run.dirty &= !(1 << lane);
         if run.dirty == 0 {
             self.leave(index, watcher);
+        }
+    }
+
+    /// Has everything in a run told once more.
+    pub(crate) fn mark_run_again(&mut self, run: u32) {
+        let record = &mut self.runs[run];
+        let was_clean = record.dirty == 0;
+        (record.dirty, record.fresh) = (record.used, record.used);
+        if record.flags & HELD != 0 {
+            self.leave_pace(run);
+            self.enter(run);
+        } else if was_clean {
+            self.enter(run);
+        }
+    }
+
+    /// Puts a dirty run into its watcher's list.
+    pub(crate) fn enter(&mut self, run: u32) {
+        let watcher = self.runs[run].watcher;
+        let record = &mut self.watchers[watcher];
+        let was_idle = record.dirty.is_empty();
+        record.dirty.push_back(&mut self.runs, run, SlotRun::dirty_links);
+        if was_idle {
+            self.ready.enter(Place { watcher, run, topic: NONE }, record);
         }
     }
 

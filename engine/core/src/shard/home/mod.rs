@@ -76,6 +76,11 @@ impl<B: ShardMemory> Homes<B> {
         })
     }
 
+    /// Which view's state ends first, and when.
+    pub(crate) fn next_expiry(&self) -> Option<(Tick, u32)> {
+        self.expiries.first(&self.views)
+    }
+
     pub(crate) fn find(&self, presentity: PresentityId, view: View) -> Option<u32> {
         let home = self.find_home(presentity)?;
         let mut index = self.homes[home].views;
