@@ -35,6 +35,8 @@ mutations=(
 "16|a shortest gap holds nothing back|sim|$core/pace/groups.rs|s/if record\.is_open\(now\) \{/if { let _ = record.is_open(now); true } {/"
 "17|an inactive watcher has its turn all the same|sim|$core/slot.rs|s/holds != 0 && self\.passes_over/false \&\& holds != 0 \&\& self.passes_over/"
 "18|a refresh tells only what has changed|sim|$core/slot.rs|s/\(record\.dirty, record\.fresh\) = \(record\.used, record\.used\);/record.dirty = record.used;/"
+"19|a list is told before it has gathered|sim|$core/pace/lists.rs|s/if self\.now < until && /if false \&\& self.now < until \&\& /"
+"20|a list may hold itself|sim|engine/core/src/presence/lists/registry.rs|s/if level\.contains\(&list\) \{/if level.contains(\&list) \&\& levels > 64 {/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 

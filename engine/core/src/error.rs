@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::id::{Category, EndpointId, EntityTag, GroupId, Stamp, Tick, View, WatcherId};
+use crate::id::{Category, EndpointId, EntityTag, GroupId, ListId, Stamp, Tick, View, WatcherId};
 
 /// Which bound was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -17,6 +17,18 @@ pub enum Bound {
     /// [`crate::Limits::paces`].
     #[error("paces")]
     Paces,
+    /// [`crate::Limits::gather_us_max`].
+    #[error("gather_us_max")]
+    GatherTime,
+    /// [`crate::Limits::lists`].
+    #[error("lists")]
+    Lists,
+    /// [`crate::Limits::list_members`].
+    #[error("list_members")]
+    ListMembers,
+    /// [`crate::Limits::list_depth`].
+    #[error("list_depth")]
+    ListDepth,
     /// [`crate::Limits::subscriptions`].
     #[error("subscriptions")]
     Subscriptions,
@@ -89,6 +101,20 @@ pub enum Error {
     /// Rates that nobody could keep (RFC 6446).
     #[error("no such rate: {0}")]
     Rate(&'static str),
+    /// No list of this id was set here.
+    #[error("{0:?} is not known here: set it first, and what it names before it")]
+    NoSuchList(ListId),
+    /// A list would hold itself.
+    #[error("{0:?} would hold itself, by way of a list that it names")]
+    ListCycle(ListId),
+    /// A list cannot be removed while another names it.
+    #[error("{list:?} is named by {holder:?}: take it out of there first")]
+    ListHeld {
+        /// Which was to be removed.
+        list: ListId,
+        /// One that names it.
+        holder: ListId,
+    },
     /// The group was opened without an identity, so no policy can say what it may see.
     #[error("{0:?} has no identity: open it with one, or subscribe it to a view by number")]
     NoIdentity(GroupId),

@@ -309,6 +309,10 @@ impl TopicIndex {
     }
 }
 
+/// A named list of presentities, as the embedder numbers them.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct ListId(pub u64);
+
 /// One device of a presentity, named by the embedder.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct EndpointId(pub u64);

@@ -56,11 +56,12 @@ pub use document::Document;
 pub use error::{Accepted, Bound, Corrupt, Error, LimitsError, Published, Refusal, ShardError};
 pub use guard::{Guard, Verdict};
 pub use id::{
-    CATEGORIES, Categories, Category, EndpointId, EntityTag, GroupId, PARTITIONS, Partition, PolicyEpoch, PresentityId,
-    SHARDS_MAX, ShardIndex, ShardSet, SlotIndex, Stamp, Tick, Ticket, TopicIndex, View, WatcherId,
+    CATEGORIES, Categories, Category, EndpointId, EntityTag, GroupId, ListId, PARTITIONS, Partition, PolicyEpoch,
+    PresentityId, SHARDS_MAX, ShardIndex, ShardSet, SlotIndex, Stamp, Tick, Ticket, TopicIndex, View, WatcherId,
 };
 pub use identity::{Identity, Network};
 pub use limits::Limits;
+pub use presence::lists::ListEntry;
 pub use presence::policy::{Decision, Handling, Policy, Who};
 pub use presence::rendition::Rendition;
 pub use presence::scheme::Scheme;
@@ -69,8 +70,8 @@ pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
 pub use shard::{
-    Counters, EndReason, Explanation, FanOut, Footprint, GroupEnded, MESSAGES_TOGETHER, Note, Outbox, Population, Rate,
-    ShardMemory, Work,
+    Counters, EndReason, Explanation, FanOut, Footprint, Gathered, GroupEnded, MESSAGES_TOGETHER, MembersChanged, Note,
+    Outbox, Population, Rate, ShardMemory, Work,
 };
 #[cfg(feature = "floor")]
 pub use shard::{FloorDone, FloorOrder, FloorRoom};

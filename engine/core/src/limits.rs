@@ -15,11 +15,22 @@ pub struct Limits {
     pub groups: u32,
     /// Subscriptions on this shard, in runs of 16. Twelve bytes each, and four to five in the topic's list.
     pub subscriptions: u32,
-    /// Groups and watchers that are told at a pace of their own. 136 bytes each.
+    /// Groups and watchers that are told at a pace of their own, and lists. 128 bytes each.
     pub paces: u32,
     /// The longest gap between two batches that a pace may ask for, in microseconds: a watcher that wants to hear less often
     /// than once in it is better served by asking.
     pub gap_us_max: u64,
+    /// How long the first batch of a list may wait for members of whom nothing is known, in microseconds: somebody looks at an
+    /// empty screen meanwhile.
+    pub gather_us_max: u64,
+    /// Lists that the shard knows, nested ones included. Some 100 bytes each, and 32 for each entry.
+    pub lists: u32,
+    /// Members of one list, those of nested lists included: so many are watched in one go, and looked at when one comes or goes.
+    pub list_members: u32,
+    /// Lists that may stand one in the other. Nobody has been seen to need more than three.
+    pub list_depth: u32,
+    /// What a group that ended for lack of room is told to wait before it is opened again, in microseconds.
+    pub group_retry_after_us: u64,
     /// The shortest lifetime of a group that expires, in microseconds: renewals cost as much as notes.
     pub group_lifetime_us_min: u64,
     /// The longest, in microseconds; who asks for more is granted this. Lync grants 8 hours, and 12 at the most.
@@ -94,6 +105,11 @@ impl Default for Limits {
             subscriptions: 400_000_000,
             paces: 4_000_000,
             gap_us_max: 86_400_000_000,
+            gather_us_max: 30_000_000,
+            lists: 1_000_000,
+            list_members: 16_384,
+            list_depth: 8,
+            group_retry_after_us: 10_000_000,
             group_lifetime_us_min: 60_000_000,
             group_lifetime_us_max: 12 * 3_600_000_000,
             subscriptions_per_group: 65_536,
@@ -134,13 +150,18 @@ impl Limits {
         const INDEX_MAX: u64 = (1 << 31) - 1;
         // Added to any moment that an engine lives to see, it does not overflow.
         const TIME_MAX: u64 = 1 << 56;
-        let fields: [(&'static str, u64, u64, u64); 31] = [
+        let fields: [(&'static str, u64, u64, u64); 36] = [
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
             // A group's record has 24 bits for the number of its pace.
             ("paces", self.paces.into(), 1, (1 << 24) - 1),
             ("gap_us_max", self.gap_us_max, 1, TIME_MAX),
+            ("gather_us_max", self.gather_us_max, 1, TIME_MAX),
+            ("lists", self.lists.into(), 1, INDEX_MAX),
+            ("list_members", self.list_members.into(), 1, INDEX_MAX),
+            ("list_depth", self.list_depth.into(), 1, 64),
+            ("group_retry_after_us", self.group_retry_after_us, 1, TIME_MAX),
             ("group_lifetime_us_min", self.group_lifetime_us_min, 1, self.group_lifetime_us_max),
             ("group_lifetime_us_max", self.group_lifetime_us_max, 1, TIME_MAX),
             ("subscriptions_per_group", self.subscriptions_per_group.into(), 1, INDEX_MAX),

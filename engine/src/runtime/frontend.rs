@@ -6,7 +6,7 @@
 
 use std::task::Waker;
 
-use fanfare_core::{GroupEnded, Outcome, ShardIndex, Tick, Ticket, WatcherId};
+use fanfare_core::{Gathered, GroupEnded, Outcome, ShardIndex, Tick, Ticket, WatcherId};
 
 use super::clock::Clock;
 use super::reactor::Io;
@@ -28,9 +28,14 @@ pub trait Frontend {
         let _ = (ticket, outcome);
     }
 
-    /// A group has ended by itself: it was not renewed in time. Its watcher goes on, unless it was closed meanwhile.
+    /// A group has ended by itself: it was not renewed in time, or lost its list. Its watcher goes on, unless it was closed meanwhile.
     fn ended(&mut self, ended: GroupEnded) {
         let _ = ended;
+    }
+
+    /// A list has gathered: what its members are is told together, next.
+    fn gathered(&mut self, gathered: Gathered) {
+        let _ = gathered;
     }
 
     /// The watcher has something to be told. Take what its socket has room for and leave the rest: it will be newer

@@ -366,6 +366,10 @@ impl<F: Frontend> Turns<F> {
             drained = true;
             self.frontend.ended(ended);
         }
+        while let Some(gathered) = self.shard.next_gathered() {
+            drained = true;
+            self.frontend.gathered(gathered);
+        }
         for _ in 0..(READY_PER_ENTRY * self.walk_entries).max(READY_MIN) {
             let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;

@@ -107,6 +107,7 @@ impl World {
         match self.shards[shard].subscribe(group.id, view, &list) {
             Ok(count) => {
                 let before = group.watched.len();
+                group.is_edited = true;
                 for presentity in list {
                     group.watched.entry(presentity.get()).or_insert_with(|| Watched::new(view));
                 }
@@ -131,6 +132,7 @@ impl World {
         let group = self.groups.get_mut(&key).ok_or("a group")?;
         let shard = self.sessions[&group.watcher].shard;
         let before = group.watched.len();
+        group.is_edited = true;
         for presentity in &list {
             group.watched.remove(&presentity.get());
         }
@@ -346,6 +348,7 @@ impl World {
         {
             return Err(format!("a batch at {now:?} after one at {began:?} is too early for {:?}", group.rate));
         }
+        Self::gathers(group.gathers_until)?;
         group.told = Some(now);
         // What is told first begins a batch only if one may begin; where that is not known, nothing is demanded.
         let is_over = |began: Tick| began == now || now >= began.after_micros(group.rate.gap_us_min);

@@ -86,4 +86,10 @@ faults! {
     group_expired,
     /// Something was told again that had been told.
     repeated,
+    /// A list was told together.
+    list_gathered,
+    /// What is on a list changed.
+    list_changed,
+    /// A list was to hold itself.
+    list_cycle,
 }

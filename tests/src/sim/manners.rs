@@ -2,7 +2,7 @@
 //!
 //! In worlds of their own (two seeds in seven), so that other seeds live the lives that they always lived.
 
-use fanfare_core::{Bound, Error, Rate, Tick};
+use fanfare_core::{Bound, EndReason, Error, Rate, Tick};
 use rand::RngExt;
 
 use super::world::World;
@@ -144,9 +144,11 @@ impl World {
     /// Groups that have ended by themselves must have been due.
     pub(super) fn take_ended(&mut self, shard: usize) -> Result<(), String> {
         while let Some(ended) = self.shards[shard].next_ended() {
+            let with_its_list = self.ended_with_its_list(shard, &ended);
             let group = self.groups.remove(&ended.group_token).ok_or("a group ended twice")?;
             let is_his = group.id == ended.group && group.watcher == ended.watcher_token;
-            if !is_his || group.expires > self.shards[shard].now() {
+            let is_over = ended.why == EndReason::Timeout && group.expires <= self.shards[shard].now();
+            if !is_his || !is_over && !with_its_list {
                 return Err(format!("{ended:?}, which was to live until {:?}", group.expires));
             }
             self.faults.group_expired += 1;

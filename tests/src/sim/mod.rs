@@ -4,6 +4,7 @@
 
 mod actors;
 mod faults;
+mod lists;
 mod manners;
 mod network;
 mod policies;

@@ -120,6 +120,7 @@ impl World {
         match self.shards[shard].watch(group.id, &list) {
             Ok(count) => {
                 let before = group.watched.len();
+                group.is_edited = true;
                 for presentity in list {
                     // Which view it is shown there is what the policy says, whenever it is shown.
                     group.watched.entry(presentity.get()).or_insert_with(|| Watched::new(View::PENDING));

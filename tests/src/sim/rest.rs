@@ -16,6 +16,9 @@ impl World {
         if self.has_manners {
             self.rest_with_manners()?;
         }
+        if self.has_lists {
+            self.rest_with_lists()?;
+        }
         self.settle()?;
         self.verify()?;
         self.check_told_truth()?;

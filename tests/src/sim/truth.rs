@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::{
-    CATEGORIES, Categories, Category, GroupId, Identity, PresentityId, Publication, Rate, Stamp, Tick, View, WatcherId,
+    CATEGORIES, Categories, Category, GroupId, Identity, ListId, PresentityId, Publication, Rate, Stamp, Tick, View,
+    WatcherId,
 };
 
 /// The view of documents that an endpoint publishes.
@@ -210,6 +211,12 @@ pub(super) struct WatchGroup {
     pub(super) told: Option<Tick>,
     /// Whether it ever had a longest gap: what that has marked is told again later, too.
     pub(super) may_repeat: bool,
+    /// Until when it is a list that gathers,
+    pub(super) gathers_until: Option<Tick>,
+    /// which it follows,
+    pub(super) follows: Option<ListId>,
+    /// and whether its members were changed by hand since that list was changed.
+    pub(super) is_edited: bool,
 }
 
 /// One watcher, as the model has it.
@@ -251,6 +258,9 @@ impl WatchGroup {
             began: None,
             told: None,
             may_repeat: false,
+            gathers_until: None,
+            follows: None,
+            is_edited: false,
         }
     }
 }

@@ -13,6 +13,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::OPERATIONS;
 use super::faults::Faults;
+use super::lists::Lists;
 use super::network::Network;
 use super::policies::Policies;
 use super::presence::{Due, Kind, Presences};
@@ -74,6 +75,9 @@ pub(super) struct World {
     pub(super) tags: BTreeMap<(u64, u64), EntityTag>,
     /// Whether watchers say how they want to be told.
     pub(super) has_manners: bool,
+    /// Whether they have lists, and what is on those, by shard.
+    pub(super) has_lists: bool,
+    pub(super) lists: Vec<Lists>,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -119,6 +123,9 @@ impl World {
             limits.paces = rng.random_range(2..=30);
             (limits.gap_us_max, limits.group_lifetime_us_min, limits.group_lifetime_us_max) = (5_000, 100, 2_000_000);
         }
+        if Self::has_lists(seed) {
+            (limits.list_members, limits.list_depth) = (rng.random_range(2..=20), 3);
+        }
         let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
         let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
         let presentities = rng.random_range(2..=24);
@@ -162,6 +169,8 @@ impl World {
             faults: Faults::default(),
             forgotten: BTreeSet::new(),
             has_manners,
+            has_lists: Self::has_lists(seed),
+            lists: vec![Lists::new(); count],
             trace: 0,
             rng,
         }
@@ -173,6 +182,9 @@ impl World {
         }
         if self.has_manners && self.rng.random_bool(0.15) {
             return self.operate_manners();
+        }
+        if self.has_lists && self.rng.random_bool(0.15) {
+            return self.operate_lists();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),
@@ -255,6 +267,10 @@ impl World {
         self.carry_own(shard)?;
         self.shards[shard].step(Tick::from_micros(now), budget);
         self.take_ended(shard)?;
+        if self.has_lists {
+            self.take_followers(shard)?;
+            self.take_gathered(shard)?;
+        }
         self.take_outcomes(shard)
     }
 

@@ -10,6 +10,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 
 use super::edits::Edits;
+use super::lists::Lists;
 use super::record::{LISTED, Presence};
 use super::scheme::Scheme;
 use super::stream::{Audit, Streams};
@@ -30,6 +31,7 @@ pub(crate) struct Desk {
     pub(crate) listed: List,
     pub(crate) streams: Streams,
     pub(crate) edits: Edits,
+    pub(crate) lists: Lists,
     /// What every view that is always offline shows: one document for all, made when it is needed.
     pub(crate) offline: Option<Document>,
     tags: u64,
@@ -46,6 +48,7 @@ impl Desk {
             listed: List::EMPTY,
             streams: Streams { audit: VecDeque::new(), lost: 0 },
             edits: Edits { under_way: BTreeMap::new(), deadlines: BTreeSet::new() },
+            lists: Lists::default(),
             offline: None,
             tags: u64::from(epoch) << 48,
             heap_bytes: 0,
@@ -85,7 +88,12 @@ impl Desk {
 
     pub(crate) fn bytes(&self) -> u64 {
         let audit = (self.streams.audit.capacity() * size_of::<Audit>()) as u64;
-        self.presences.bytes() + self.expiries.bytes() + self.heap_bytes + audit + self.edits.bytes()
+        self.presences.bytes()
+            + self.expiries.bytes()
+            + self.heap_bytes
+            + audit
+            + self.edits.bytes()
+            + self.lists.bytes()
     }
 
     pub(crate) fn verify(&self, is_live: impl Fn(u32) -> bool) -> Result<(), Corrupt> {

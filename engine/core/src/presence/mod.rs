@@ -10,6 +10,7 @@ pub mod composition;
 mod decide;
 mod desk;
 mod edits;
+pub mod lists;
 pub mod policy;
 mod publish;
 mod record;

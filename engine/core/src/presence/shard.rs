@@ -312,7 +312,7 @@ impl<B: ShardMemory> Shard<B> {
     pub fn begin_step(&mut self, now: Tick, subscriptions: usize) -> Work {
         self.fan.pass_time(now);
         let most = self.fan.limits().expiries_per_step as usize;
-        let groups_due = self.fan.expire_groups(most) + self.fan.pace_due(most) >= most;
+        let groups_due = self.fan.expire_groups(most) + self.follow_lists(most) + self.fan.pace_due(most) >= most;
         let expiring = self.expire_presences() | self.fan.expire_due() | groups_due;
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
@@ -379,7 +379,9 @@ impl<B: ShardMemory> Shard<B> {
     #[must_use]
     pub fn is_idle(&self) -> bool {
         let now = self.fan.now();
-        self.fan.is_at_rest() && self.desk.next_expiry().is_none_or(|(expires, _)| expires > now)
+        self.fan.is_at_rest()
+            && self.desk.lists.is_settled()
+            && self.desk.next_expiry().is_none_or(|(expires, _)| expires > now)
     }
 
     /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.

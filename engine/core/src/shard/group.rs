@@ -110,6 +110,11 @@ pub struct GroupEnded {
 pub enum EndReason {
     /// It was not renewed in time: `timeout`.
     Timeout,
+    /// The list that it followed is no more: `noresource`.
+    NoResource,
+    /// There was no room for somebody who came to the list that it followed: `probation`. To be tried again after
+    /// [`crate::Limits::group_retry_after_us`].
+    Probation,
 }
 
 impl<B: ShardMemory> FanOut<B> {
@@ -232,26 +237,39 @@ impl<B: ShardMemory> FanOut<B> {
     /// tells how much it was.
     pub(crate) fn expire_groups(&mut self, most: usize) -> usize {
         let mut done = 0;
-        // Ends that nobody asks for are not piled up.
-        while done < most && self.ended.len() < most {
+        while done < most && self.takes_ends(most) {
             let Some((expires, index)) = self.outboxes.group_expiries.first(&self.outboxes.groups) else { break };
             if expires.tick() > self.now {
                 break;
             }
-            done += 1 + self.outboxes.groups[index].len as usize;
-            let Group { token, generation, watcher, .. } = self.outboxes.groups[index];
-            let record = &self.outboxes.watchers[watcher];
-            self.ended.push_back(GroupEnded {
-                watcher: WatcherId { index: watcher, generation: record.generation },
-                watcher_token: record.token,
-                group: GroupId { index, generation },
-                group_token: token,
-                why: EndReason::Timeout,
-            });
             self.counters.groups_expired += 1;
-            self.close_group_at(index);
+            done += self.end_group_at(index, EndReason::Timeout);
         }
         done
+    }
+
+    /// Whether more groups may end by themselves: ends that nobody asks for are not piled up.
+    pub(crate) fn takes_ends(&self, most: usize) -> bool {
+        self.ended.len() < most
+    }
+
+    /// Ends a group for a reason that its watcher is told; tells what that cost.
+    pub(crate) fn end_group(&mut self, group: GroupId, why: EndReason) -> usize {
+        self.group(group).map_or(0, |index| self.end_group_at(index, why))
+    }
+
+    fn end_group_at(&mut self, index: u32, why: EndReason) -> usize {
+        let Group { token, generation, watcher, len, .. } = self.outboxes.groups[index];
+        let record = &self.outboxes.watchers[watcher];
+        self.ended.push_back(GroupEnded {
+            watcher: WatcherId { index: watcher, generation: record.generation },
+            watcher_token: record.token,
+            group: GroupId { index, generation },
+            group_token: token,
+            why,
+        });
+        self.close_group_at(index);
+        1 + len as usize
     }
 
     pub(crate) fn refresh_group_at(&mut self, group: u32) -> usize {
@@ -325,6 +343,10 @@ impl<B: ShardMemory> FanOut<B> {
         let (group, is_empty) = (record.group, record.used == 0);
         let group = &mut outboxes.groups[group];
         group.len -= 1;
+        if let Some(pace) = group.pace() {
+            // It may have been the last that a list waited for.
+            outboxes.paces.look_again(pace);
+        }
         if is_empty {
             group.runs.remove(&mut outboxes.runs, run, SlotRun::links);
             outboxes.runs.remove(run);

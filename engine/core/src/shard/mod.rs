@@ -16,6 +16,7 @@ mod group;
 pub(crate) mod home;
 mod interest;
 mod link;
+mod members;
 mod memory;
 pub(crate) mod message;
 mod note;
@@ -49,10 +50,11 @@ use group::Group;
 pub use group::{EndReason, GroupEnded};
 use home::{Home, Homes, Reader};
 use link::Link;
+pub use members::MembersChanged;
 use message::Outcome;
 pub use note::Note;
-use pace::Paces;
-pub use pace::Rate;
+pub use pace::{Gathered, Rate};
+use pace::{GatheredLists, Paces};
 pub use query::Explanation;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
@@ -63,7 +65,7 @@ use watcher::Watcher;
 
 use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
-use crate::id::{PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
+use crate::id::{GroupId, PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
 use crate::store::{Arena, Backing, Heap, Hints, IdTable, OutOfMemory, Slab, SlabFull};
 
@@ -181,6 +183,7 @@ pub struct FanOut<B: ShardMemory = Heap> {
     links: Box<[Link]>,
     /// Groups that have ended by themselves and were not asked for yet: no more than may end in a step.
     ended: VecDeque<GroupEnded>,
+    gathered: GatheredLists,
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
     tickets: u64,
@@ -236,6 +239,7 @@ impl<B: ShardMemory> FanOut<B> {
             homes: Homes::new(&backing, epoch, seed)?,
             links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
             ended: VecDeque::new(),
+            gathered: GatheredLists::new(),
             outcomes: VecDeque::new(),
             tickets: 0,
             calls: 0,
@@ -312,7 +316,8 @@ impl<B: ShardMemory> FanOut<B> {
                 + self.gates.identities_bytes()
                 + group_expiries.bytes()
                 + paces.bytes()
-                + (self.ended.capacity() * size_of::<GroupEnded>()) as u64,
+                + (self.ended.capacity() * size_of::<GroupEnded>()) as u64
+                + (self.gathered.capacity() * size_of::<GroupId>()) as u64,
             tables: self.topics.table.bytes() + self.gates.table_bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,
@@ -345,6 +350,7 @@ impl<B: ShardMemory> FanOut<B> {
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
             && self.ended.is_empty()
+            && self.gathered.is_empty()
             && self.first_group_due().is_none_or(|due| due > self.now)
             && self.links.iter().all(Link::is_idle)
             && self.homes.next_expiry().is_none_or(|(expires, _)| expires > self.now)

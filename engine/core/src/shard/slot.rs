@@ -231,8 +231,7 @@ impl<B: ShardMemory> Outboxes<B> {
             }
             let SlotRun { flags, fresh, .. } = self.runs[index];
             if flags & HELD != 0 && fresh & 1 << lane != 0 {
-                self.leave_pace(index);
-                self.enter(index);
+                self.first_state_came(index);
             }
         }
     }

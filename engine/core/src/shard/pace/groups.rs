@@ -19,20 +19,14 @@ impl<B: ShardMemory> FanOut<B> {
     pub fn set_rate(&mut self, group: GroupId, rate: Rate) -> Result<(), Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         rate.check(self.limits.gap_us_max)?;
-        if rate == Rate::default() {
+        let pace = self.outboxes.groups[index].pace();
+        let is_list = pace.is_some_and(|pace| self.outboxes.paces.paces[pace].is_list);
+        if rate == Rate::default() && !is_list {
             self.drop_pace(index);
             return Ok(());
         }
         let now = self.now;
-        let pace = match self.outboxes.groups[index].pace() {
-            Some(pace) => pace,
-            None => {
-                let pace = self.outboxes.paces.insert(index, false, now)?;
-                self.outboxes.groups[index].set_pace(Some(pace));
-                self.outboxes.flag_runs(index, |flags| flags | PACED);
-                pace
-            }
-        };
+        let pace = self.outboxes.pace_of_group(index, now)?;
         let paces = &mut self.outboxes.paces;
         let record = &mut paces.paces[pace];
         record.rate = rate;
@@ -52,6 +46,17 @@ impl<B: ShardMemory> FanOut<B> {
 }
 
 impl<B: ShardMemory> Outboxes<B> {
+    /// The pace of a group, made if it has none.
+    pub(super) fn pace_of_group(&mut self, group: u32, now: Tick) -> Result<u32, Error> {
+        if let Some(pace) = self.groups[group].pace() {
+            return Ok(pace);
+        }
+        let pace = self.paces.insert(group, false, now)?;
+        self.groups[group].set_pace(Some(pace));
+        self.flag_runs(group, |flags| flags | PACED);
+        Ok(pace)
+    }
+
     fn flag_runs(&mut self, group: u32, change: impl Fn(u8) -> u8) {
         let mut run = self.groups[group].runs.head;
         while run != NONE {
@@ -62,7 +67,7 @@ impl<B: ShardMemory> Outboxes<B> {
     }
 
     /// The lanes of a run that may be told now, whose group has a pace: all of them, or only what has never been told if the
-    /// group was told a moment ago. If there is none of that, the run waits.
+    /// group was told a moment ago. If there is none of that, or the group is a list that gathers, the run waits.
     #[cold]
     pub(crate) fn open_lanes(&mut self, run: u32, now: Tick) -> u16 {
         let SlotRun { group, watcher, dirty, fresh, .. } = self.runs[run];
@@ -71,7 +76,8 @@ impl<B: ShardMemory> Outboxes<B> {
         if record.is_open(now) {
             return u16::MAX;
         }
-        if dirty & fresh != 0 {
+        let gathers = record.gathering.is_some();
+        if dirty & fresh != 0 && !gathers {
             return fresh;
         }
         let list = &mut self.watchers[watcher].dirty;
@@ -81,7 +87,11 @@ impl<B: ShardMemory> Outboxes<B> {
         }
         self.runs[run].flags |= HELD;
         record.held.push_back(&mut self.runs, run, SlotRun::dirty_links);
-        self.paces.reschedule(pace);
+        if gathers {
+            self.paces.look_again(pace);
+        } else {
+            self.paces.reschedule(pace);
+        }
         0
     }
 
@@ -93,6 +103,19 @@ impl<B: ShardMemory> Outboxes<B> {
         if record.told != Some(now) || record.began.is_none() {
             record.is_told(now);
             self.paces.reschedule(pace);
+        }
+    }
+
+    /// Something that was never told is marked in a held run: a first state does not wait for a gap, and a list that gathers
+    /// has waited for it.
+    #[cold]
+    pub(crate) fn first_state_came(&mut self, run: u32) {
+        let Some(pace) = self.groups[self.runs[run].group].pace() else { return };
+        if self.paces.paces[pace].gathering.is_some() {
+            self.paces.look_again(pace);
+        } else {
+            self.leave_pace(run);
+            self.enter(run);
         }
     }
 

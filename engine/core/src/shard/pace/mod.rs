@@ -4,15 +4,19 @@
 //! that it has one. What comes too early is not queued. A run of a group that was told a moment ago leaves its watcher's
 //! list with its marks and comes back when the group is due; a watcher's turn passes until it is due. What is told then is
 //! the newest, once. Invariant: a run is held by its group's pace exactly while it is dirty and in no watcher's list, and a
-//! pace that holds something, or has something to repeat, stands among those that are due. A pace weighs 136 bytes.
+//! pace that holds something, or has something to repeat, stands among those that are due. A pace weighs 128 bytes.
 
 mod batches;
 mod groups;
+mod lists;
 mod rate;
 mod verify;
 
 use alloc::collections::BTreeMap;
 
+pub use lists::Gathered;
+pub(crate) use lists::GatheredLists;
+use lists::Gathering;
 use rate::REPEAT_US_MIN;
 pub use rate::Rate;
 
@@ -38,6 +42,13 @@ pub(crate) struct Pace {
     /// and how often in the period that began here, and in the one before.
     counted_from: Tick,
     counts: [u32; 2],
+    /// How often in all,
+    batches: u32,
+    /// which is the version of a list.
+    is_list: bool,
+    /// Whether the embedder was told when the list had gathered last; yes before the first time.
+    is_announced: bool,
+    gathering: Option<Gathering>,
     /// Runs that wait, by the links with which they stand in a watcher's list else.
     held: List,
     due: Tick,
@@ -55,6 +66,10 @@ impl Default for Pace {
             told: None,
             counted_from: Tick::ZERO,
             counts: [0; 2],
+            batches: 0,
+            is_list: false,
+            is_announced: true,
+            gathering: None,
             held: List::EMPTY,
             due: Tick::NEVER,
             place: NONE,
@@ -92,18 +107,24 @@ impl Pace {
 
     /// Whether something may be told now: a batch goes on while the time stands still.
     fn is_open(&self, now: Tick) -> bool {
+        self.gathering.is_none() && self.is_over(now)
+    }
+
+    /// Whether the gap after the last batch is over, or the batch goes on.
+    fn is_over(&self, now: Tick) -> bool {
         self.began == Some(now) || now >= self.next()
     }
 
     /// Something is told. What is told before the gap is over, a first state, is no batch that others would wait for, but
     /// counts as one.
     fn is_told(&mut self, now: Tick) {
-        if self.is_open(now) {
+        if self.is_over(now) {
             self.began = Some(now);
         }
         if self.told.replace(now) == Some(now) {
             return;
         }
+        self.batches = self.batches.wrapping_add(1);
         let Rate { gap_us_max, adaptive_us, .. } = self.rate;
         let counted_us = now.as_micros().saturating_sub(self.counted_from.as_micros());
         if let Some(periods) = counted_us.checked_div(adaptive_us) {
@@ -164,6 +185,14 @@ impl Paces {
         self.paces.remove(pace);
     }
 
+    /// Something has happened that may let a list's batch go, if it waits.
+    pub(crate) fn look_again(&mut self, pace: u32) {
+        if let Some(gathering) = &mut self.paces[pace].gathering {
+            gathering.looks = true;
+            self.reschedule(pace);
+        }
+    }
+
     fn set_due(&mut self, pace: u32, due: Tick) {
         self.paces[pace].due = due;
         self.due.set(&mut self.paces, pace);
@@ -172,6 +201,9 @@ impl Paces {
     /// Puts a group's pace where it belongs among those that are due.
     fn reschedule(&mut self, pace: u32) {
         let record = &self.paces[pace];
+        if let Some(Gathering { until, looks }) = record.gathering {
+            return self.set_due(pace, if looks { Tick::ZERO } else { until });
+        }
         let release = if record.held.is_empty() { Tick::NEVER } else { record.next() };
         self.set_due(pace, release.min(record.repeat));
     }
@@ -188,9 +220,13 @@ impl<B: ShardMemory> FanOut<B> {
                 break;
             };
             done += 1;
-            let Pace { owner, is_of_watcher, repeat, .. } = self.outboxes.paces.paces[pace];
+            let Pace { owner, is_of_watcher, repeat, gathering, .. } = self.outboxes.paces.paces[pace];
             if is_of_watcher {
                 self.outboxes.batch_is_due(owner, pace);
+                continue;
+            }
+            if let Some(Gathering { until, .. }) = gathering {
+                done += self.look_at_list(pace, until);
                 continue;
             }
             if self.outboxes.paces.paces[pace].next() <= self.now {
@@ -206,3 +242,5 @@ impl<B: ShardMemory> FanOut<B> {
         done
     }
 }
+
+const _: () = assert!(size_of::<Pace>() == 128, "what the module, and the limit on paces, say that one weighs");

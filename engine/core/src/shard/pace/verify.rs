@@ -28,7 +28,7 @@ impl<B: ShardMemory> Outboxes<B> {
                 if record.group != group || record.dirty == 0 || record.flags != PACED | HELD {
                     return wrong("a pace holds dirty runs of its group", run);
                 }
-                if record.dirty & record.fresh != 0 {
+                if record.dirty & record.fresh != 0 && self.paces.paces[pace].gathering.is_none() {
                     return wrong("what has never been told is not held", run);
                 }
                 held += 1;
