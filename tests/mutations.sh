@@ -37,6 +37,8 @@ mutations=(
 "18|a refresh tells only what has changed|sim|$core/slot.rs|s/\(record\.dirty, record\.fresh\) = \(record\.used, record\.used\);/record.dirty = record.used;/"
 "19|a list is told before it has gathered|sim|$core/pace/lists.rs|s/if self\.now < until && /if false \&\& self.now < until \&\& /"
 "20|a list may hold itself|sim|engine/core/src/presence/lists/registry.rs|s/if level\.contains\(&list\) \{/if level.contains(\&list) \&\& levels > 64 {/"
+"21|who knows any state is told of none|sim|$core/conditional.rs|s/if known != tag_of\(/if false \&\& known != tag_of(/"
+"22|a difference is offered to who was not told what it is made from|sim|$core/changes/partial.rs|s/if !has_the_last \|\| /if /"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 

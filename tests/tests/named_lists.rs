@@ -60,6 +60,22 @@ fn rfc_4662_a_group_follows_a_list_and_the_lists_in_it() {
 }
 
 #[test]
+fn xep_0237_a_list_has_the_same_tag_as_long_as_the_same_are_on_it() {
+    let mut mesh = Mesh::new(2, Limits::default());
+    set(&mut mesh, TEAM, &people(&[1, 2])).unwrap();
+    set(&mut mesh, OFFICE, &[ListEntry::List(TEAM)]).unwrap();
+    let tag = mesh.shards[0].list_tag(TEAM).unwrap();
+    assert_eq!(mesh.shards[0].list_tag(OFFICE), Ok(tag), "the same members, by what way ever");
+    set(&mut mesh, TEAM, &people(&[1, 3])).unwrap();
+    assert_ne!(mesh.shards[0].list_tag(TEAM), Ok(tag));
+    set(&mut mesh, TEAM, &people(&[2, 1])).unwrap();
+    assert_eq!(mesh.shards[0].list_tag(TEAM), Ok(tag));
+    mesh.shards[1].set_list(TEAM, Arc::from(people(&[2, 1]))).unwrap();
+    assert_eq!(mesh.shards[1].list_tag(TEAM), Ok(tag), "on any shard");
+    assert_eq!(mesh.shards[0].list_tag(FIRM), Err(Error::NoSuchList(FIRM)));
+}
+
+#[test]
 fn list_cycles_depth_size_and_unknown_lists_are_refused_and_change_nothing() {
     let limits = Limits { lists: 3, list_members: 4, list_depth: 1, ..Limits::default() };
     let mut mesh = Mesh::new(1, limits);

@@ -115,6 +115,9 @@ pub enum Error {
         /// One that names it.
         holder: ListId,
     },
+    /// Nobody makes differences of documents here.
+    #[error("there is nothing that makes differences: start with a scheme that has a `Differ`")]
+    NoDiffer,
     /// The group was opened without an identity, so no policy can say what it may see.
     #[error("{0:?} has no identity: open it with one, or subscribe it to a view by number")]
     NoIdentity(GroupId),

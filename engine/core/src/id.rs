@@ -182,7 +182,7 @@ impl Category {
 }
 
 /// A set of categories: what a group wants to hear of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub struct Categories(u8);
 
 impl Categories {
@@ -217,6 +217,11 @@ impl Categories {
     /// Those that are in both.
     pub(crate) const fn and(self, other: Self) -> Self {
         Self(self.0 & other.0)
+    }
+
+    /// Those that are in either.
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     pub(crate) const fn bits(self) -> u8 {

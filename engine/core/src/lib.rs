@@ -70,8 +70,8 @@ pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
 pub use shard::{
-    Counters, EndReason, Explanation, FanOut, Footprint, Gathered, GroupEnded, MESSAGES_TOGETHER, MembersChanged, Note,
-    Outbox, Population, Rate, ShardMemory, Work,
+    Change, Counters, Differ, EndReason, Explanation, FanOut, Footprint, Gathered, GroupEnded, MESSAGES_TOGETHER,
+    MembersChanged, Note, Outbox, PartTrigger, Population, Rate, ShardMemory, StateTag, Trigger, Work,
 };
 #[cfg(feature = "floor")]
 pub use shard::{FloorDone, FloorOrder, FloorRoom};

@@ -23,6 +23,8 @@ pub struct Limits {
     /// How long the first batch of a list may wait for members of whom nothing is known, in microseconds: somebody looks at an
     /// empty screen meanwhile.
     pub gather_us_max: u64,
+    /// Triggers that are asked about the changes of one presentity's view, on one shard: each is asked before anybody is told.
+    pub triggers_per_topic: u32,
     /// Lists that the shard knows, nested ones included. Some 100 bytes each, and 32 for each entry.
     pub lists: u32,
     /// Members of one list, those of nested lists included: so many are watched in one go, and looked at when one comes or goes.
@@ -106,6 +108,7 @@ impl Default for Limits {
             paces: 4_000_000,
             gap_us_max: 86_400_000_000,
             gather_us_max: 30_000_000,
+            triggers_per_topic: 64,
             lists: 1_000_000,
             list_members: 16_384,
             list_depth: 8,
@@ -150,7 +153,7 @@ impl Limits {
         const INDEX_MAX: u64 = (1 << 31) - 1;
         // Added to any moment that an engine lives to see, it does not overflow.
         const TIME_MAX: u64 = 1 << 56;
-        let fields: [(&'static str, u64, u64, u64); 36] = [
+        let fields: [(&'static str, u64, u64, u64); 37] = [
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
@@ -158,6 +161,7 @@ impl Limits {
             ("paces", self.paces.into(), 1, (1 << 24) - 1),
             ("gap_us_max", self.gap_us_max, 1, TIME_MAX),
             ("gather_us_max", self.gather_us_max, 1, TIME_MAX),
+            ("triggers_per_topic", self.triggers_per_topic.into(), 1, INDEX_MAX),
             ("lists", self.lists.into(), 1, INDEX_MAX),
             ("list_members", self.list_members.into(), 1, INDEX_MAX),
             ("list_depth", self.list_depth.into(), 1, 64),

@@ -8,6 +8,7 @@ use rand::RngExt;
 
 use super::presence::Presences;
 use super::truth::{Session, WatchGroup, Watched, number_of};
+use super::wishes::Offered;
 use super::world::{Awaited, World};
 
 /// What of a note the model wants to know.
@@ -18,11 +19,13 @@ struct Told {
     stamp: Stamp,
     first: bool,
     parts: Vec<(Category, Option<Vec<u8>>)>,
+    offered: Option<Offered>,
 }
 
 impl Told {
-    fn of(note: &Note<'_>) -> Self {
+    fn of(note: &Note<'_>, has_wishes: bool) -> Self {
         Self {
+            offered: has_wishes.then(|| Offered::of(note)),
             group: note.group_token(),
             presentity: note.presentity,
             view: note.view,
@@ -314,12 +317,15 @@ impl World {
         let mut outbox = self.shards[shard].outbox(watcher);
         while told.len() < room {
             let Some(note) = outbox.next() else { break };
-            told.push(Told::of(&note));
+            told.push(Told::of(&note, self.has_wishes));
         }
         drop(outbox);
         for note in &told {
             self.stir(note.stamp.to_bits() ^ note.presentity.get() << 48 ^ note.group << 32);
             self.check(note, now)?;
+            if let Some(offered) = &note.offered {
+                self.check_offered(note.group, note.presentity.get(), &note.parts, offered)?;
+            }
         }
         // A batch that may have been cut goes on, and what tells nothing is none.
         let is_over = !told.is_empty() && told.len() < room.min(self.limits.notes_per_ready as usize);
@@ -332,7 +338,7 @@ impl World {
     }
 
     fn check(&mut self, note: &Told, now: Tick) -> Result<(), String> {
-        let Told { group, presentity, view, stamp, first, ref parts } = *note;
+        let Told { group, presentity, view, stamp, first, ref parts, .. } = *note;
         let is_composed = self.is_composed();
         let group = self.groups.get_mut(&group).ok_or("C5: a note for a closed group")?;
         let watched = group.watched.get_mut(&presentity.get()).ok_or("C5: a note after unsubscribe")?;
@@ -363,7 +369,8 @@ impl World {
             return Err(format!("{presentity:?} was to be told again, and only what has changed was"));
         }
         let again = first && watched.is_told && (watched.is_due_again || group.may_repeat);
-        if first == watched.is_told && !again {
+        let is_told = watched.is_told || watched.is_known && !first;
+        if first == is_told && !again {
             return Err(format!("C4: first is {first}, but told before is {}", watched.is_told));
         }
         let too_old = match watched.stamp {

@@ -92,4 +92,8 @@ faults! {
     list_changed,
     /// A list was to hold itself.
     list_cycle,
+    /// A watcher said that he knew a state.
+    known_state,
+    /// A change was offered as a difference.
+    difference,
 }

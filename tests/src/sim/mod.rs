@@ -12,6 +12,7 @@ mod presence;
 mod publishers;
 mod rest;
 mod truth;
+mod wishes;
 mod world;
 
 pub use faults::Faults;

@@ -89,7 +89,7 @@ impl World {
         for (key, group) in &self.groups {
             for (&presentity, watched) in &group.watched {
                 let presentity = PresentityId::new(presentity);
-                if !watched.is_told {
+                if !watched.is_told && !watched.is_known {
                     let shard = self.sessions[&group.watcher].shard;
                     let why = self.shards[shard].explain(group.id, presentity);
                     return Err(format!("C4: group {key} was never told anything of {presentity:?}: {why:?}"));
@@ -108,7 +108,7 @@ impl World {
                 let truth = self.truth_of(presentity, watched.view, now);
                 for (category, held) in truth.iter().enumerate() {
                     let wanted = fanfare_core::Category::new(category as u8).is_some_and(|it| group.wants.contains(it));
-                    if wanted && watched.told[category] != *held {
+                    if wanted && !group.is_choosy && watched.told[category] != *held {
                         return Err(format!(
                             "C3: group {key} believes {:?} of {presentity:?} category {category}, and true is {held:?}",
                             watched.told[category]

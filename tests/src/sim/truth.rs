@@ -179,12 +179,24 @@ pub(super) struct Watched {
     pub(super) told: [Option<u64>; CATEGORIES],
     /// Whether all is to be told again.
     pub(super) is_due_again: bool,
+    /// Whether its watcher has said that he knows what stands in `told`.
+    pub(super) is_known: bool,
+    /// The documents that it was told last, in a world whose groups have wishes.
+    pub(super) documents: [Option<Vec<u8>>; CATEGORIES],
 }
 
 impl Watched {
     /// A subscription that was told nothing yet.
     pub(super) fn new(view: View) -> Self {
-        Self { view, stamp: None, is_told: false, told: [None; CATEGORIES], is_due_again: false }
+        Self {
+            view,
+            stamp: None,
+            is_told: false,
+            told: [None; CATEGORIES],
+            is_due_again: false,
+            is_known: false,
+            documents: Default::default(),
+        }
     }
 }
 
@@ -211,6 +223,8 @@ pub(super) struct WatchGroup {
     pub(super) told: Option<Tick>,
     /// Whether it ever had a longest gap: what that has marked is told again later, too.
     pub(super) may_repeat: bool,
+    /// Whether it has a trigger: what that is silent about it does not know.
+    pub(super) is_choosy: bool,
     /// Until when it is a list that gathers,
     pub(super) gathers_until: Option<Tick>,
     /// which it follows,
@@ -258,6 +272,7 @@ impl WatchGroup {
             began: None,
             told: None,
             may_repeat: false,
+            is_choosy: false,
             gathers_until: None,
             follows: None,
             is_edited: false,

@@ -18,6 +18,7 @@ use super::network::Network;
 use super::policies::Policies;
 use super::presence::{Due, Kind, Presences};
 use super::truth::{Expected, Session, Truth, WatchGroup, number_of, serial_of};
+use super::wishes::{KnownStates, Prefix};
 
 /// A seed that showed something that must not be.
 #[derive(Clone, Debug)]
@@ -78,6 +79,9 @@ pub(super) struct World {
     /// Whether they have lists, and what is on those, by shard.
     pub(super) has_lists: bool,
     pub(super) lists: Vec<Lists>,
+    /// Whether groups wish to be told of changes otherwise than of each and in full, and which states were told.
+    pub(super) has_wishes: bool,
+    pub(super) known_states: KnownStates,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -141,7 +145,7 @@ impl World {
         let presences = kind.map(|kind| Presences::new(kind, categories));
         let otherwise = if seed.is_multiple_of(2) { Decision::Show(View(0)) } else { Decision::Confirm };
         let scheme = presences.as_ref().map_or_else(Scheme::plain, |it| it.scheme(views, otherwise));
-        let scheme = Arc::new(scheme);
+        let scheme = Arc::new(scheme.with_differ(Prefix));
         let shards = seeds.into_iter().enumerate().map(|(index, seed)| {
             let scheme = scheme.clone();
             let config = ShardConfig { epoch: 3, seed, limits, seen_bits, scheme, ..ShardConfig::new(index, count) };
@@ -171,6 +175,8 @@ impl World {
             has_manners,
             has_lists: Self::has_lists(seed),
             lists: vec![Lists::new(); count],
+            has_wishes: Self::has_wishes(seed),
+            known_states: KnownStates::new(),
             trace: 0,
             rng,
         }
@@ -185,6 +191,9 @@ impl World {
         }
         if self.has_lists && self.rng.random_bool(0.15) {
             return self.operate_lists();
+        }
+        if self.has_wishes && self.rng.random_bool(0.15) {
+            return self.operate_wishes();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),

@@ -15,6 +15,7 @@ use super::view::{EntriesRule, StatusRule, ViewRule, view_of};
 use crate::guard::Guard;
 use crate::id::{CATEGORIES, Categories, Category, View};
 use crate::identity::Network;
+use crate::shard::Differ;
 
 /// Why a scheme cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -46,6 +47,8 @@ pub struct Scheme {
     guard: Arc<dyn Guard>,
     events: bool,
     composes: bool,
+    differ: Option<Arc<dyn Differ>>,
+    tag_secret: [u8; 16],
 }
 
 impl Scheme {
@@ -85,6 +88,8 @@ impl Scheme {
             guard: Arc::new(guard),
             events: false,
             composes: true,
+            differ: None,
+            tag_secret: [0; 16],
         };
         match scheme.unknown_view(&*scheme.guard) {
             Some(view) => Err(SchemeError::UnknownView(view)),
@@ -103,6 +108,8 @@ impl Scheme {
             guard: Arc::new(Policy::everybody(Decision::Show(View(0)))),
             events: false,
             composes: false,
+            differ: None,
+            tag_secret: [0; 16],
         }
     }
 
@@ -163,6 +170,8 @@ impl Scheme {
             guard: Arc::new(guard),
             events: false,
             composes: true,
+            differ: None,
+            tag_secret: [0; 16],
         }
     }
 
@@ -214,6 +223,29 @@ impl Scheme {
     pub fn with_composition(mut self, composition: impl Composition + 'static) -> Self {
         self.composition = Arc::new(composition);
         self
+    }
+
+    /// With something that makes differences, for groups that are told of changes in part (RFC 5262).
+    #[must_use]
+    pub fn with_differ(mut self, differ: impl Differ + 'static) -> Self {
+        self.differ = Some(Arc::new(differ));
+        self
+    }
+
+    /// With this secret for the tags of states (RFC 5839): the same on all shards and after a restart, or what watchers say
+    /// they know is told once more. Whoever knows it can publish a state that a watcher takes for another.
+    #[must_use]
+    pub fn with_tag_secret(mut self, secret: [u8; 16]) -> Self {
+        self.tag_secret = secret;
+        self
+    }
+
+    pub(crate) fn differ(&self) -> Option<Arc<dyn Differ>> {
+        self.differ.clone()
+    }
+
+    pub(crate) fn tag_secret(&self) -> [u8; 16] {
+        self.tag_secret
     }
 
     /// The category of this name.

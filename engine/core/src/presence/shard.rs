@@ -91,7 +91,9 @@ impl<B: ShardMemory> Shard<B> {
             return Err(ShardError::Views { views, limit: limits.views_per_presentity });
         }
         let (guard, views) = (scheme.guard().clone(), views as u16);
-        let config = FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views };
+        let (differ, tag_secret) = (scheme.differ(), scheme.tag_secret());
+        let config =
+            FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views, differ, tag_secret };
         Ok(Self { fan: FanOut::new(config, backing)?, desk: Desk::new(scheme, epoch), own_messages: Vec::new() })
     }
 

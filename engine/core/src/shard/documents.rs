@@ -6,6 +6,7 @@
 use core::ops::{Index, IndexMut};
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use super::changes::Changes;
 use crate::document::Document;
 use crate::store::{Arena, Heap, Hints, OutOfMemory};
 
@@ -15,11 +16,15 @@ pub(crate) struct Documents {
     /// Whether one was looked at since it was asked last. One thread alone reads and writes it; atomic, so that a shard and
     /// its notes may be shared like other values.
     looked_at: AtomicBool,
+    /// What is known of their changes, for those who want to know.
+    pub(super) changes: Changes,
+    /// The secret of state tags.
+    pub(super) tag_secret: [u8; 16],
 }
 
 impl Documents {
-    pub(crate) fn none() -> Self {
-        Self { arena: Arena::on_heap(), looked_at: AtomicBool::new(false) }
+    pub(crate) fn none(changes: Changes, tag_secret: [u8; 16]) -> Self {
+        Self { arena: Arena::on_heap(), looked_at: AtomicBool::new(false), changes, tag_secret }
     }
 
     /// Topics there is a place for.
@@ -32,7 +37,7 @@ impl Documents {
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        self.arena.bytes()
+        self.arena.bytes() + self.changes.bytes()
     }
 
     /// The topic's document, for somebody who was told of it.

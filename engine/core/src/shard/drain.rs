@@ -4,7 +4,7 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::note::Note;
-use super::slot::{LANES, Outboxes, PACED, SlotRun, place};
+use super::slot::{CHOOSY, KNOWN, LANES, Outboxes, PACED, SlotRun, place};
 use super::topic::{Topic, Topics};
 use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
@@ -16,18 +16,20 @@ use crate::store::NONE;
 const AHEAD: usize = 12;
 
 /// What a subscription is about to be told.
-struct Due {
-    slot: u32,
-    group: u32,
-    topic: u32,
-    parts: u32,
-    presentity: PresentityId,
-    stamp: Stamp,
-    view: View,
-    told: Categories,
-    first: bool,
-    skipped: u32,
-    skipped_at_least: bool,
+pub(super) struct Due {
+    pub(super) slot: u32,
+    pub(super) group: u32,
+    pub(super) topic: u32,
+    pub(super) parts: u32,
+    pub(super) presentity: PresentityId,
+    pub(super) stamp: Stamp,
+    pub(super) view: View,
+    pub(super) told: Categories,
+    pub(super) first: bool,
+    pub(super) skipped: u32,
+    pub(super) skipped_at_least: bool,
+    /// Turns that it was behind; none where it is told all again.
+    pub(super) behind: u16,
 }
 
 impl Due {
@@ -46,6 +48,7 @@ impl Due {
             first: false,
             skipped: 0,
             skipped_at_least: false,
+            behind: 0,
         }
     }
 }
@@ -235,8 +238,24 @@ impl<B: ShardMemory> Outbox<'_, B> {
             self.run = outboxes.watchers[self.watcher.index].dirty.head;
             return None;
         }
+        let (flags, repeated) = (outboxes.runs[self.run].flags, self.shard.counters.repeated);
         let due = self.due_of_run(open)?;
-        self.shard.outboxes.told(due.group, self.shard.now);
+        let is_repeat = self.shard.counters.repeated != repeated;
+        let mut told = Some(due);
+        if flags & CHOOSY != 0 {
+            told = told.and_then(|due| self.shard.due_if_fired(due));
+        }
+        if flags & KNOWN != 0 {
+            told = told.and_then(|due| self.shard.due_if_unknown(due, is_repeat));
+        }
+        let Some(due) = told else {
+            // It was counted, and is told nothing after all.
+            self.left += 1;
+            return None;
+        };
+        if flags & PACED != 0 {
+            self.shard.outboxes.told(due.group, self.shard.now);
+        }
         Some(due)
     }
 
@@ -275,8 +294,12 @@ impl<B: ShardMemory> Outbox<'_, B> {
             run.fresh &= !(1 << at);
         }
         let (group, wants) = (run.group, run.wants());
-        let mut due =
-            Due { first, skipped: u32::from(behind) - 1, ..Due::of(index * LANES + lane, group, (topic, record)) };
+        let mut due = Due {
+            first,
+            skipped: u32::from(behind) - 1,
+            behind,
+            ..Due::of(index * LANES + lane, group, (topic, record))
+        };
         if wants == Categories::ALL && due.parts == NONE {
             counters.delivered += 1;
             if behind != 1 {

@@ -8,6 +8,7 @@ use alloc::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
+use super::changes::Wish;
 use super::expiry::{Expiring, Moment, Second};
 use super::slot::{LANES, Outboxes, PACED, SlotRun};
 use super::{FanOut, ShardMemory, full};
@@ -60,6 +61,10 @@ impl Group {
 
     pub(crate) fn set_pace(&mut self, pace: Option<u32>) {
         self.wants_and_pace = self.wants_and_pace & 0xff | pace.unwrap_or(PACES_MAX) << 8;
+    }
+
+    pub(crate) fn wants(&self) -> Categories {
+        Categories::from_bits(self.wants_bits())
     }
 
     fn wants_bits(&self) -> u8 {
@@ -292,6 +297,7 @@ impl<B: ShardMemory> FanOut<B> {
             }
         }
         self.drop_pace(group);
+        self.outboxes.wishes.remove(&group);
         let record = &mut self.outboxes.groups[group];
         record.expires = Second::NEVER;
         self.outboxes.group_expiries.set(&mut self.outboxes.groups, group);
@@ -311,14 +317,15 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Takes a free slot of the group's, making a new run if there is none.
     pub(crate) fn take_slot(&mut self, group: u32) -> Result<u32, Error> {
-        let Outboxes { groups, runs, .. } = &mut self.outboxes;
+        let Outboxes { groups, runs, wishes, .. } = &mut self.outboxes;
         let record = &mut groups[group];
         let mut run = record.runs.head;
         if run == NONE || runs[run].is_full() {
             let limit = runs.limit() * LANES;
             run = runs.insert().map_err(|why| full(why, Bound::Subscriptions, limit, "subscriptions"))?;
             let (watcher, wants_bits) = (record.watcher, record.wants_bits());
-            let flags = if record.pace().is_some() { PACED } else { 0 };
+            let wish = wishes.get(&group).map_or(0, Wish::flags);
+            let flags = wish | if record.pace().is_some() { PACED } else { 0 };
             runs[run] = SlotRun { watcher, group, wants_bits, flags, ..SlotRun::zeroed() };
             record.runs.push_front(runs, run, SlotRun::links);
             runs.approach_next();

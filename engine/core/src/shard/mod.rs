@@ -5,6 +5,8 @@
 //! what is newest when it gets to it. Nothing on the way is a queue of states, so nothing grows when somebody is slow.
 
 mod approach;
+mod changes;
+mod conditional;
 mod counters;
 mod documents;
 mod drain;
@@ -35,10 +37,14 @@ mod wanted;
 mod watcher;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 
 pub use approach::MESSAGES_TOGETHER;
+use changes::Changes;
+pub use changes::{Change, Differ, PartTrigger, Trigger};
+use conditional::KnownTags;
+pub use conditional::StateTag;
 pub use counters::Counters;
 use documents::Documents;
 pub use drain::Outbox;
@@ -109,6 +115,9 @@ pub(crate) struct FanOutConfig {
     pub(crate) guard: Arc<dyn Guard>,
     /// Views that it decides between.
     pub(crate) views: u16,
+    /// Makes differences, if anybody does.
+    pub(crate) differ: Option<Arc<dyn Differ>>,
+    pub(crate) tag_secret: [u8; 16],
 }
 
 /// Topics that there can be: more than may be asked for, since a change of policy spreads watchers over views.
@@ -194,7 +203,8 @@ pub struct FanOut<B: ShardMemory = Heap> {
 
 impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn new(config: FanOutConfig, backing: B) -> Result<Self, ShardError> {
-        let FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views } = config;
+        let FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views, differ, tag_secret } =
+            config;
         limits.validate()?;
         if index >= shards || shards > SHARDS_MAX {
             return Err(ShardError::Index { index, shards });
@@ -224,11 +234,13 @@ impl<B: ShardMemory> FanOut<B> {
                 seen: Seen::of_bits(seen_bits),
                 group_expiries: Expiries::default(),
                 paces: Paces::new(limits.paces),
+                wishes: BTreeMap::new(),
+                known_tags: KnownTags::new(),
             },
             topics: Topics {
                 topics: Slab::new(&backing, TOPICS_MAX)?,
                 places: Arena::new(&backing, TOPICS_MAX)?,
-                documents: Documents::none(),
+                documents: Documents::none(Changes::new(differ), tag_secret),
                 parts: Slab::on_heap(TOPICS_MAX),
                 entries: Slab::new(&backing, entry_runs)?,
                 table: IdTable::new(seed),

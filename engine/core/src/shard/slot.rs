@@ -7,9 +7,13 @@
 //! Invariant: a run is in its watcher's list exactly while it has a dirty lane and its group's pace does not hold it, and a watcher
 //! whose list has a run is ready, unless its frontend has left some of it untold, or its turn has found it held.
 
+use alloc::collections::BTreeMap;
+
 use bytemuck::{Pod, Zeroable};
 
 use super::ShardMemory;
+use super::changes::Wish;
+use super::conditional::KnownTags;
 use super::counters::Counters;
 use super::expiry::Expiries;
 use super::group::Group;
@@ -38,7 +42,7 @@ pub struct SlotRun {
     pub(crate) fresh: u16,
     /// The categories that the group wants, as a set's bits: here, so that a drain does without the group's line.
     pub(crate) wants_bits: u8,
-    /// [`PACED`] and [`HELD`].
+    /// [`PACED`], [`HELD`] and what follows them: what makes telling it more than the usual. No bit of it is set in most.
     pub(crate) flags: u8,
     /// The low bits of the turn that the lane was told last.
     pub(crate) seen: [u16; LANES as usize],
@@ -51,6 +55,13 @@ pub struct SlotRun {
 pub(crate) const PACED: u8 = 1;
 /// The pace holds the run, which is dirty and in no watcher's list.
 pub(crate) const HELD: u8 = 2;
+
+/// The run's group has a trigger.
+pub(crate) const CHOOSY: u8 = 8;
+/// The run's group wants differences.
+pub(crate) const PARTIAL: u8 = 16;
+/// A watcher has said which state of one of the run's subscriptions he knows.
+pub(crate) const KNOWN: u8 = 32;
 
 const _: () = assert!(size_of::<SlotRun>() == 192, "a run is three lines, the first of which is all that a mark needs");
 
@@ -120,6 +131,9 @@ pub(crate) struct Outboxes<B: ShardMemory> {
     pub(crate) seen: Seen,
     pub(crate) group_expiries: Expiries,
     pub(crate) paces: Paces,
+    /// How groups are told of changes, if not of each and in full.
+    pub(crate) wishes: BTreeMap<u32, Wish>,
+    pub(crate) known_tags: KnownTags,
 }
 
 impl<B: ShardMemory> Outboxes<B> {

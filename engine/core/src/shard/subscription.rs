@@ -5,7 +5,7 @@
 //! needs to be silent (C5).
 
 use super::gate::Gates;
-use super::slot::{LANES, place};
+use super::slot::{CHOOSY, KNOWN, LANES, PARTIAL, place};
 use super::topic::{CLOSED, JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
@@ -337,7 +337,12 @@ impl<B: ShardMemory> FanOut<B> {
         slots.entries[lane] = entry;
         slots.seen[lane] = self.outboxes.seen.of_turn(record.turn.wrapping_sub(1));
         slots.fresh |= 1 << lane;
+        let flags = slots.flags;
         self.counters.owed += 1;
+        if flags & (CHOOSY | PARTIAL) != 0 {
+            self.keep_changes(slot, topic);
+        }
+        let record = &self.topics.topics[topic];
         if record.has(LIVE) {
             self.outboxes.mark(&[slot], (topic, record.turn), &mut self.counters);
         }
@@ -350,6 +355,10 @@ impl<B: ShardMemory> FanOut<B> {
         self.outboxes.clear(run, lane);
         let slots = &mut self.outboxes.runs[run];
         slots.fresh &= !(1 << lane);
+        if slots.flags & KNOWN != 0 {
+            self.outboxes.forget_tag(slot);
+        }
+        let slots = &self.outboxes.runs[run];
         let (topic, entry, seen) = (slots.topics[lane], slots.entries[lane], slots.seen[lane]);
         let record = &self.topics.topics[topic];
         self.counters.cancelled += u64::from(self.outboxes.seen.behind(record.turn, seen));

@@ -200,6 +200,7 @@ impl<B: ShardMemory> Topics<B> {
         debug_assert!(topic.len == 0 && topic.parts == NONE && self.documents[index].is_none());
         topic.generation = topic.generation.wrapping_add(1);
         topic.state = 0;
+        self.documents.changes.forget(index);
         let presentity = topic.presentity;
         self.table.remove(presentity, index);
         self.topics.remove(index);
@@ -217,6 +218,16 @@ impl<B: ShardMemory> Topics<B> {
                 taken(document);
             }
             self.parts.remove(parts);
+        }
+    }
+
+    /// A category's document.
+    pub(crate) fn document(&self, index: u32, category: Category) -> Option<&Document> {
+        let topic = &self.topics[index];
+        match topic.parts {
+            NONE if topic.categories().contains(category) => self.documents[index].as_ref(),
+            NONE => None,
+            parts => self.parts[parts].documents[category.index()].as_ref(),
         }
     }
 

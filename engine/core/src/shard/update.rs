@@ -47,6 +47,9 @@ impl<B: ShardMemory> FanOut<B> {
             self.pass_over(index, jump - turns);
         }
 
+        if turns != 0 && self.topics.documents.changes.are_kept(index) {
+            self.note_changes(index, now, whole, &parts);
+        }
         if whole {
             self.forget_documents(home, index);
         }

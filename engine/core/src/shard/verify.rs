@@ -111,6 +111,8 @@ impl<B: ShardMemory> FanOut<B> {
         if held_runs != outboxes.verify_paces()? {
             return wrong("every held run is in its group's pace", held_runs);
         }
+        outboxes.verify_wishes()?;
+        outboxes.verify_tags()?;
         outboxes.group_expiries.verify(&outboxes.groups)?;
         if ready != outboxes.ready.waiting as u64 {
             return wrong("ready watchers are counted", ready);

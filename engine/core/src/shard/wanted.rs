@@ -12,6 +12,11 @@ impl<B: ShardMemory> FanOut<B> {
     #[cold]
     pub(super) fn told_again(&mut self, topic: u32, wants: Categories) -> Categories {
         self.counters.repeated += 1;
+        self.held_of(topic, wants)
+    }
+
+    /// Which of these categories a topic has.
+    pub(super) fn held_of(&self, topic: u32, wants: Categories) -> Categories {
         let record = &self.topics.topics[topic];
         let held = match record.parts {
             NONE => record.categories(),
@@ -82,6 +87,8 @@ impl<B: ShardMemory> FanOut<B> {
         counters.delivered += 1;
         counters.skipped += u64::from(skipped);
         counters.filtered += u64::from(behind - 1 - skipped);
-        Some((told, skipped, behind > HISTORY))
+        // Of whoever was settled the changes that he missed before that are counted, and nobody knows of which categories.
+        let at_least = behind > HISTORY || behind >= self.outboxes.seen.lap.into();
+        Some((told, skipped, at_least))
     }
 }

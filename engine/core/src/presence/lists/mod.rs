@@ -11,14 +11,16 @@ mod registry;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::hash::Hasher;
 use core::ops::Bound;
 
 use registry::Registry;
+use siphasher::sip::SipHasher24;
 
 use super::shard::Shard;
 use crate::error::Error;
 use crate::id::{GroupId, ListId, PresentityId, View};
-use crate::shard::{EndReason, MembersChanged, ShardMemory};
+use crate::shard::{EndReason, MembersChanged, ShardMemory, StateTag};
 
 /// One entry of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,6 +154,17 @@ impl<B: ShardMemory> Shard<B> {
     pub fn list_members(&self, list: ListId) -> Result<Vec<PresentityId>, Error> {
         let registry = &self.desk.lists.registry;
         if registry.contains(list) { Ok(registry.members(list)) } else { Err(Error::NoSuchList(list)) }
+    }
+
+    /// The tag of who is on a list: whoever knows it knows its members, on any shard and after any restart (roster versions:
+    /// XEP-0237, RFC 6121, 2.6).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchList`].
+    pub fn list_tag(&self, list: ListId) -> Result<StateTag, Error> {
+        let mut hasher = SipHasher24::new_with_key(&self.desk.scheme.tag_secret());
+        self.list_members(list)?.iter().for_each(|member| hasher.write_u64(member.get()));
+        Ok(StateTag(hasher.finish()))
     }
 
     /// Lets a group that has an identity watch all members of a list and nobody else, whoever they are from now on. Until it

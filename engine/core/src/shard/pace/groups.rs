@@ -57,7 +57,7 @@ impl<B: ShardMemory> Outboxes<B> {
         Ok(pace)
     }
 
-    fn flag_runs(&mut self, group: u32, change: impl Fn(u8) -> u8) {
+    pub(crate) fn flag_runs(&mut self, group: u32, change: impl Fn(u8) -> u8) {
         let mut run = self.groups[group].runs.head;
         while run != NONE {
             let record = &mut self.runs[run];

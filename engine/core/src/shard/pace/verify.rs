@@ -25,7 +25,7 @@ impl<B: ShardMemory> Outboxes<B> {
             }
             while run != NONE {
                 let record = &self.runs[run];
-                if record.group != group || record.dirty == 0 || record.flags != PACED | HELD {
+                if record.group != group || record.dirty == 0 || record.flags & (PACED | HELD) != PACED | HELD {
                     return wrong("a pace holds dirty runs of its group", run);
                 }
                 if record.dirty & record.fresh != 0 && self.paces.paces[pace].gathering.is_none() {
