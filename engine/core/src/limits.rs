@@ -20,6 +20,9 @@ pub struct Limits {
     /// The longest gap between two batches that a pace may ask for, in microseconds: a watcher that wants to hear less often
     /// than once in it is better served by asking.
     pub gap_us_max: u64,
+    /// The least time between two changes of one view that are fanned out, in microseconds: what a presentity that flaps may
+    /// cost its watchers. What changes meanwhile is passed on when it is over, newest state only. 0 for none.
+    pub fan_out_gap_us: u64,
     /// How long the first batch of a list may wait for members of whom nothing is known, in microseconds: somebody looks at an
     /// empty screen meanwhile.
     pub gather_us_max: u64,
@@ -107,6 +110,7 @@ impl Default for Limits {
             subscriptions: 400_000_000,
             paces: 4_000_000,
             gap_us_max: 86_400_000_000,
+            fan_out_gap_us: 0,
             gather_us_max: 30_000_000,
             triggers_per_topic: 64,
             lists: 1_000_000,
@@ -153,13 +157,14 @@ impl Limits {
         const INDEX_MAX: u64 = (1 << 31) - 1;
         // Added to any moment that an engine lives to see, it does not overflow.
         const TIME_MAX: u64 = 1 << 56;
-        let fields: [(&'static str, u64, u64, u64); 37] = [
+        let fields: [(&'static str, u64, u64, u64); 38] = [
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
             // A group's record has 24 bits for the number of its pace.
             ("paces", self.paces.into(), 1, (1 << 24) - 1),
             ("gap_us_max", self.gap_us_max, 1, TIME_MAX),
+            ("fan_out_gap_us", self.fan_out_gap_us, 0, TIME_MAX),
             ("gather_us_max", self.gather_us_max, 1, TIME_MAX),
             ("triggers_per_topic", self.triggers_per_topic.into(), 1, INDEX_MAX),
             ("lists", self.lists.into(), 1, INDEX_MAX),

@@ -3,7 +3,7 @@
 use fanfare_core::{CATEGORIES, PresentityId, Tick, View};
 
 use super::truth::number_of;
-use super::world::World;
+use super::world::{FAN_OUT_GAP_US_MAX, World};
 
 /// Rounds after which a world without faults must be at rest.
 const ROUNDS: usize = 20_000;
@@ -20,6 +20,10 @@ impl World {
             self.rest_with_lists()?;
         }
         self.settle()?;
+        if self.limits.fan_out_gap_us != 0 {
+            self.now += FAN_OUT_GAP_US_MAX;
+            self.settle()?;
+        }
         self.verify()?;
         self.check_told_truth()?;
         if self.has_manners { self.check_manners() } else { Ok(()) }

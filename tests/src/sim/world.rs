@@ -102,6 +102,9 @@ pub fn run(seed: u64) -> Result<(Faults, u64), Failure> {
     Ok((world.faults, world.trace))
 }
 
+/// The longest least gap between changes that are fanned out, in microseconds.
+pub(super) const FAN_OUT_GAP_US_MAX: u64 = 1_000;
+
 impl World {
     fn new(seed: u64) -> Self {
         let mut rng = Xoshiro256PlusPlus::seed_from_u64(seed);
@@ -126,6 +129,9 @@ impl World {
         if has_manners {
             limits.paces = rng.random_range(2..=30);
             (limits.gap_us_max, limits.group_lifetime_us_min, limits.group_lifetime_us_max) = (5_000, 100, 2_000_000);
+        }
+        if seed % 7 == 5 {
+            limits.fan_out_gap_us = rng.random_range(1..=FAN_OUT_GAP_US_MAX);
         }
         if Self::has_lists(seed) {
             (limits.list_members, limits.list_depth) = (rng.random_range(2..=20), 3);

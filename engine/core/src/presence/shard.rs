@@ -316,6 +316,7 @@ impl<B: ShardMemory> Shard<B> {
         let most = self.fan.limits().expiries_per_step as usize;
         let groups_due = self.fan.expire_groups(most) + self.follow_lists(most) + self.fan.pace_due(most) >= most;
         let expiring = self.expire_presences() | self.fan.expire_due() | groups_due;
+        let expiring = expiring | (self.fan.end_gaps(most) >= most);
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
         let walk_entries = self.fan.reevaluate(subscriptions);
@@ -333,7 +334,7 @@ impl<B: ShardMemory> Shard<B> {
             self.fan.homes.next_expiry().map(|(expires, _)| expires),
             self.desk.next_expiry().map(|(expires, _)| expires),
             self.desk.edits.first_deadline(),
-            self.fan.first_group_due(),
+            self.fan.first_due(),
         ];
         deadlines.into_iter().flatten().min()
     }

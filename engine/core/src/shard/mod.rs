@@ -11,6 +11,7 @@ mod counters;
 mod documents;
 mod drain;
 pub(crate) mod expiry;
+mod flapping;
 #[cfg(feature = "floor")]
 mod floor;
 mod gate;
@@ -323,7 +324,8 @@ impl<B: ShardMemory> FanOut<B> {
                 + ready.bytes()
                 + self.topics.bytes()
                 + self.gates.bytes()
-                + self.homes.bytes(),
+                + self.homes.bytes()
+                + self.homes.flapping.bytes(),
             groups: groups.bytes()
                 + self.gates.identities_bytes()
                 + group_expiries.bytes()
@@ -355,6 +357,11 @@ impl<B: ShardMemory> FanOut<B> {
         }
     }
 
+    /// When a group ends, a pace has something to do, or a gap between changes is over: the first of them.
+    pub(crate) fn first_due(&self) -> Option<Tick> {
+        self.first_group_due().into_iter().chain(self.homes.flapping.first_due()).min()
+    }
+
     /// Whether there is nothing to walk, nobody to ask for again or to tell, nothing owed, no outcome, no expiry due.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.walks.is_empty()
@@ -363,7 +370,7 @@ impl<B: ShardMemory> FanOut<B> {
             && self.outcomes.is_empty()
             && self.ended.is_empty()
             && self.gathered.is_empty()
-            && self.first_group_due().is_none_or(|due| due > self.now)
+            && self.first_due().is_none_or(|due| due > self.now)
             && self.links.iter().all(Link::is_idle)
             && self.homes.next_expiry().is_none_or(|(expires, _)| expires > self.now)
     }

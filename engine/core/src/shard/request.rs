@@ -120,11 +120,15 @@ impl<B: ShardMemory> FanOut<B> {
             SlabFull::Memory | SlabFull::Limit => Refusal::OutOfMemory,
         })?;
         match change {
-            Change::Turn => self.counters.published += 1,
-            Change::Expiry | Change::None => self.counters.absorbed += 1,
-        }
-        if !matches!(change, Change::None) {
-            self.owe_updates(view);
+            Change::Turn => {
+                self.counters.published += 1;
+                self.owe_change(view);
+            }
+            Change::Expiry => {
+                self.counters.absorbed += 1;
+                self.owe_updates(view);
+            }
+            Change::None => self.counters.absorbed += 1,
         }
         Ok(Published { stamp: self.homes.stamp(view), absorbed: !matches!(change, Change::Turn) })
     }

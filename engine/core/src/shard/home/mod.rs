@@ -13,6 +13,7 @@ use alloc::vec;
 
 use super::ShardMemory;
 use super::expiry::Expiries;
+use super::flapping::Flapping;
 use crate::document::{Document, Released};
 use crate::id::{Category, PARTITIONS, PolicyEpoch, PresentityId, Stamp, Tick, View};
 use crate::store::{Arena, Heap, IdTable, NONE, OutOfMemory, Slab, SlabFull};
@@ -42,6 +43,7 @@ pub(crate) struct Homes<B: ShardMemory> {
     policy_stamp_floors: Box<[Stamp]>,
     table: IdTable,
     pub(crate) expiries: Expiries,
+    pub(crate) flapping: Flapping,
     /// By partition, the highest stamp of a home that is gone.
     floors: Box<[Stamp]>,
     /// By partition, the highest policy of a ward that is gone: a shard may still know it.
@@ -68,6 +70,7 @@ impl<B: ShardMemory> Homes<B> {
             policy_stamp_floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
             table: IdTable::new(seed),
             expiries: Expiries::default(),
+            flapping: Flapping::default(),
             floors: vec![Stamp::first_of(epoch); PARTITIONS].into_boxed_slice(),
             policy_floors: vec![PolicyEpoch::default(); PARTITIONS].into_boxed_slice(),
             states: 0,
