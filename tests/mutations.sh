@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Breaks one rule at a time in a scratch copy and demands that the simulation, or loom, notices.
+# Breaks one rule at a time in a scratch copy and demands that the simulation, loom, or a named file of tests notices.
 # A check that nothing would fail without is no check. Prints one line a mutation; fails if one survives.
 #
 #   tests/mutations.sh            all of them
@@ -24,7 +24,7 @@ mutations=(
 "4|a change during a walk does not prolong it|sim|$core/walk.rs|s/record\.remaining = record\.len;\n/if !record.has(WALKS) { record.remaining = record.len; }\n/"
 "5|an entry carried past the cursor is not marked|sim|$core/subscription.rs|s/self\.outboxes\.mark\(&\[moved\.slot\], [^;]*;//"
 "6|a watcher made writable again is forgotten|sim|$core/watcher.rs|s/if self\.outboxes\.watchers\[index\]\.standing == Standing::Blocked as u8 \{/if false {/"
-"7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits \+= 1;/let _ = home;/"
+"7|a credit is not given back|sim|$core/request.rs|s/self\.links\[home\.index\(\)\]\.credits_out -= 1;/let _ = home;/"
 "9|a later policy does not replace an earlier one|sim|$core/gate.rs|s/if record\.epoch >= new\.epoch \{/if record.epoch != PolicyEpoch::default() {/"
 "10|a topic is not closed while a policy is applied|sim|$core/gate.rs|s/record\.state \|= CLOSED;//"
 "11|an update travels without the policy that it was composed under|sim|$core/link.rs|s/if record\.guard_marks & WANTS_GUARD != 0 \{/if record.guard_marks \& WANTS_GUARD != 0 \&\& update.whole {/"
@@ -39,6 +39,8 @@ mutations=(
 "20|a list may hold itself|sim|engine/core/src/presence/lists/registry.rs|s/if level\.contains\(&list\) \{/if level.contains(\&list) \&\& levels > 64 {/"
 "21|who knows any state is told of none|sim|$core/conditional.rs|s/if known != tag_of\(/if false \&\& known != tag_of(/"
 "22|a difference is offered to who was not told what it is made from|sim|$core/changes/partial.rs|s/if !has_the_last \|\| /if /"
+"31|the weight of a tenant is ignored|test tenants|$core/tenant/turns.rs|s/\/ u128::from\(weight\)/\/ u128::from(weight.min(1))/"
+"32|a tenant that floods takes the credits of the others|sim|$core/tenant/mod.rs|s/ && credits\.out\(id\.0\) < share;/; let _ = share;/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 
@@ -64,6 +66,13 @@ for mutation in "${mutations[@]}"; do
             exit 1
         }
         judgement=("$CARGO_TARGET_DIR/release/simulate" --seeds 1000)
+    elif [[ "$judge" = "test "* ]]; then
+        judgement=(cargo test -q --release -p fanfare-tests --test "${judge#test }")
+        (cd "$copy" && "${judgement[@]}" --no-run) >"$log" 2>&1 || {
+            cat "$log" >&2
+            echo "mutation $number ($name) does not build" >&2
+            exit 1
+        }
     else
         (cd "$copy" && RUSTFLAGS="--cfg fanfare_loom" cargo test -q --release -p fanfare --lib --no-run) >"$log" 2>&1 || {
             cat "$log" >&2

@@ -3,3 +3,4 @@
 
 pub mod mesh;
 pub mod sim;
+pub mod tenants;

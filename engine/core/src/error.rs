@@ -2,7 +2,8 @@
 
 use thiserror::Error;
 
-use crate::id::{Category, EndpointId, EntityTag, GroupId, ListId, Stamp, Tick, View, WatcherId};
+use crate::id::{Category, EndpointId, EntityTag, GroupId, ListId, PresentityId, Stamp, Tick, View, WatcherId};
+use crate::tenant::TenantId;
 
 /// Which bound was met.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -35,6 +36,12 @@ pub enum Bound {
     /// [`crate::Limits::subscriptions_per_group`].
     #[error("subscriptions_per_group")]
     SubscriptionsPerGroup,
+    /// [`crate::Limits::groups_per_watcher`].
+    #[error("groups_per_watcher")]
+    GroupsPerWatcher,
+    /// [`crate::Limits::subscriptions_per_watcher`].
+    #[error("subscriptions_per_watcher")]
+    SubscriptionsPerWatcher,
     /// [`crate::Limits::topics`].
     #[error("topics")]
     Topics,
@@ -62,6 +69,15 @@ pub enum Bound {
     /// [`crate::Limits::name_bytes`].
     #[error("name_bytes")]
     NameBytes,
+    /// [`crate::Tenant::watchers`].
+    #[error("tenant.watchers")]
+    TenantWatchers,
+    /// [`crate::Tenant::subscriptions`].
+    #[error("tenant.subscriptions")]
+    TenantSubscriptions,
+    /// [`crate::Tenant::publications_per_s`].
+    #[error("tenant.publications_per_s")]
+    TenantPublications,
     /// The numbers of policies, four thousand million for a presentity and those of its partition that were forgotten.
     #[error("policy numbers")]
     PolicyNumbers,
@@ -80,7 +96,36 @@ pub enum Error {
         /// Its value.
         limit: u64,
     },
-    /// All credits towards that home are out; the same call may succeed later.
+    /// The presentity has as many subscriptions in this view on this shard as
+    /// [`crate::Limits::category_subscriptions_per_topic`] allows: fetch its state from time to time, and take it out of the
+    /// list to subscribe to the others.
+    #[error("the limit `category_subscriptions_per_topic` of {limit} is reached for {presentity:?}: poll it")]
+    Crowded {
+        /// Whose.
+        presentity: PresentityId,
+        /// The limit's value.
+        limit: u64,
+    },
+    /// A tenant has used up a budget that fills with time.
+    #[error("{tenant:?} is over `{bound}` of {limit}: try again after {retry_after_us} us")]
+    OverBudget {
+        /// Whose.
+        tenant: TenantId,
+        /// Which.
+        bound: Bound,
+        /// Its value.
+        limit: u64,
+        /// After how many microseconds the same call is within it, if nobody else uses that up. Counted by the time of the
+        /// shard's last step.
+        retry_after_us: u32,
+    },
+    /// Tenants are named where the scheme knows no tenancy.
+    #[error("the scheme knows no tenancy, so there is one tenant")]
+    NoTenancy,
+    /// A bound of a tenant's that cannot be kept.
+    #[error(transparent)]
+    OutOfRange(LimitsError),
+    /// All credits towards that home are out, or those of the tenant while others ask, too; the same call may succeed later.
     #[error("busy: try again after {retry_after_us} us")]
     Busy {
         /// A proposal for the time to wait, in microseconds.
@@ -139,6 +184,17 @@ pub enum Error {
     /// The operating system gave no more memory.
     #[error("out of memory for {0}")]
     OutOfMemory(&'static str),
+}
+
+impl Error {
+    /// After how many microseconds the same call may succeed, where that is a matter of time.
+    #[must_use]
+    pub fn retry_after_us(&self) -> Option<u32> {
+        match *self {
+            Self::Busy { retry_after_us } | Self::OverBudget { retry_after_us, .. } => Some(retry_after_us),
+            _ => None,
+        }
+    }
 }
 
 /// Why a home refused a request that had reached it.

@@ -399,7 +399,7 @@ impl ShardSet {
 pub struct Ticket(pub(crate) u64);
 
 impl Ticket {
-    /// Its number: rising from 1 on each shard.
+    /// Its number: rising on each shard.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

@@ -5,11 +5,12 @@
 //! in as a [`Tick`], messages of other shards are handed in and taken out, and the crate is `no_std`, so that the
 //! compiler itself proves it. The crate `fanfare` puts shards on threads, joins them by rings and adds handles.
 //!
-//! Methods of a shard, those of its fan-out included, come in five kinds, and [`FanOut::take_memory`] prepares it:
+//! Methods of a shard, those of its fan-out included, come in six kinds, and [`FanOut::take_memory`] prepares it:
 //! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
 //!   [`Shard::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
 //! * *how they want to hear of it*: [`FanOut::set_rate`], [`FanOut::renew_group`], [`FanOut::refresh_group`],
 //!   [`FanOut::set_active`], [`FanOut::pace_watcher`];
+//! * *what they may use*: [`Shard::set_limits`], [`FanOut::set_tenant`];
 //! * *what happened*: [`Shard::receive`], [`FanOut::receive_returns`], [`FanOut::writable`], [`Shard::step`];
 //! * *what is to be done now*: [`FanOut::next_ended`], [`FanOut::next_ready`] and [`FanOut::outbox`],
 //!   [`FanOut::next_outcome`], [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
@@ -47,10 +48,12 @@ mod id;
 mod identity;
 mod limits;
 pub mod presence;
+mod preset;
 mod publication;
 pub mod shard;
 pub mod status;
 pub mod store;
+mod tenant;
 
 pub use document::Document;
 pub use error::{Accepted, Bound, Corrupt, Error, LimitsError, Published, Refusal, ShardError};
@@ -77,3 +80,4 @@ pub use shard::{
 pub use shard::{FloorDone, FloorOrder, FloorRoom};
 pub use status::Status;
 pub use store::Heap;
+pub use tenant::{Tenancy, Tenant, TenantId, TenantUse};

@@ -1,4 +1,4 @@
-//! Every bound of a shard, in one place, each with its reason (C8).
+//! Every bound of a shard, in one place, each with its reason (C8). Those of one tenant are in [`crate::Tenant`].
 
 use crate::error::LimitsError;
 use crate::id::SHARDS_MAX;
@@ -6,7 +6,8 @@ use crate::id::SHARDS_MAX;
 /// The bounds of one shard. Past any of them the caller gets a typed error; nothing grows in silence.
 ///
 /// The defaults carry a pool of a million users on one shard; memory is taken as it is needed, or when
-/// [`crate::FanOut::take_memory`] is called.
+/// [`crate::FanOut::take_memory`] is called. [`Limits::lync_2013`] has those of Lync Server 2013. They may be changed while the
+/// shard runs: [`crate::Shard::set_limits`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Watchers on this shard. 40 bytes each, and four while they wait to be told.
@@ -40,8 +41,23 @@ pub struct Limits {
     pub group_lifetime_us_min: u64,
     /// The longest, in microseconds; who asks for more is granted this. Lync grants 8 hours, and 12 at the most.
     pub group_lifetime_us_max: u64,
+    /// What a group is granted that names no lifetime, in microseconds, within the two bounds above.
+    pub group_lifetime_us_default: u64,
+    /// Groups of one watcher: SIP dialogs of a user, say. Below the `groups` that the shard was made with, it is held against a
+    /// count of the watcher's groups each time one is opened: one look at each.
+    pub groups_per_watcher: u32,
     /// Subscriptions of one group: looking for a double costs one line per 16 of them.
     pub subscriptions_per_group: u32,
+    /// Subscriptions of one watcher, over all its groups: the contacts of a user. Below the `subscriptions` that the shard was
+    /// made with, each bulk call looks at every group of the watcher's. A user with several sessions holds his list in each of
+    /// them, so each counts for itself.
+    pub subscriptions_per_watcher: u32,
+    /// Category subscriptions on one topic, that is one view of one presentity on one shard. A group that wants so many
+    /// categories may not add a subscriber where as many subscribers as there would be, each with so many categories, are more
+    /// than this: Lync's rule. Who is refused can fetch. Each topic counts its own subscribers, which it knows anyway: a count
+    /// over shards and views would be a message for each subscription. So on all there may be as many times as many as there
+    /// are interested shards and views. What moves to another view is never refused.
+    pub category_subscriptions_per_topic: u32,
     /// (presentity, view) pairs that watchers of this shard look at. 88 bytes each.
     pub topics: u32,
     /// States at home on this shard, views of presentities that have a document; and presentities that publish through
@@ -119,7 +135,11 @@ impl Default for Limits {
             group_retry_after_us: 10_000_000,
             group_lifetime_us_min: 60_000_000,
             group_lifetime_us_max: 12 * 3_600_000_000,
+            group_lifetime_us_default: 8 * 3_600_000_000,
+            groups_per_watcher: Self::UNBOUNDED,
             subscriptions_per_group: 65_536,
+            subscriptions_per_watcher: Self::UNBOUNDED,
+            category_subscriptions_per_topic: Self::UNBOUNDED,
             topics: 16_000_000,
             presentities: 16_000_000,
             views_per_presentity: 64,
@@ -148,6 +168,9 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// For bounds on a part that need not be lower than the shard's own: a bound that can bind nobody is never looked at.
+    pub const UNBOUNDED: u32 = (1 << 31) - 1;
+
     /// Checks that every bound can be kept.
     ///
     /// # Errors
@@ -157,7 +180,7 @@ impl Limits {
         const INDEX_MAX: u64 = (1 << 31) - 1;
         // Added to any moment that an engine lives to see, it does not overflow.
         const TIME_MAX: u64 = 1 << 56;
-        let fields: [(&'static str, u64, u64, u64); 38] = [
+        let fields: &[(&'static str, u64, u64, u64)] = &[
             ("watchers", self.watchers.into(), 1, INDEX_MAX),
             ("groups", self.groups.into(), 1, INDEX_MAX),
             ("subscriptions", self.subscriptions.into(), 1, INDEX_MAX),
@@ -173,6 +196,11 @@ impl Limits {
             ("group_retry_after_us", self.group_retry_after_us, 1, TIME_MAX),
             ("group_lifetime_us_min", self.group_lifetime_us_min, 1, self.group_lifetime_us_max),
             ("group_lifetime_us_max", self.group_lifetime_us_max, 1, TIME_MAX),
+            ("group_lifetime_us_default", self.group_lifetime_us_default, 1, TIME_MAX),
+            ("groups_per_watcher", self.groups_per_watcher.into(), 1, INDEX_MAX),
+            ("subscriptions_per_watcher", self.subscriptions_per_watcher.into(), 1, INDEX_MAX),
+            // None at all is a way to have everybody fetch.
+            ("category_subscriptions_per_topic", self.category_subscriptions_per_topic.into(), 0, INDEX_MAX),
             ("subscriptions_per_group", self.subscriptions_per_group.into(), 1, INDEX_MAX),
             ("topics", self.topics.into(), 1, INDEX_MAX),
             ("presentities", self.presentities.into(), 1, INDEX_MAX / SHARDS_MAX as u64),
@@ -199,7 +227,7 @@ impl Limits {
             ("audit_entries", self.audit_entries.into(), 1, INDEX_MAX),
             ("name_bytes", self.name_bytes.into(), 1, 1 << 20),
         ];
-        for (field, value, min, max) in fields {
+        for &(field, value, min, max) in fields {
             if !(min..=max).contains(&value) {
                 return Err(LimitsError { field, value, min, max });
             }

@@ -284,6 +284,7 @@ impl<F: Frontend> Turns<F> {
 
     fn turn(&mut self, now: Tick) -> Turned {
         self.stats.turns += 1;
+        self.shard.pass_time(now);
         let taken = self.links_in();
         let commands = self.doorkeeper.serve(&mut self.shard, COMMANDS_PER_TURN);
         let begun = self.shard.begin_step(now, self.walk_entries);

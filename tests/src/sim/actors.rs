@@ -43,16 +43,17 @@ impl World {
     pub(super) fn open_session(&mut self) -> Result<(), String> {
         let shard = self.any_shard();
         let key = self.next_key;
-        let open = self.sessions.values().filter(|session| session.shard == shard).count();
-        match self.shards[shard].open_watcher(key) {
-            Ok(id) => {
+        let tenant = self.any_tenant();
+        let refused = self.session_is_refused(shard, tenant);
+        match self.shards[shard].open_watcher_of(tenant, key) {
+            Ok(id) if refused.is_none() => {
                 self.faults.id_reuse += u64::from(id.to_bits() >> 32 > 1);
                 self.next_key += 1;
-                self.sessions.insert(key, Session::new(id, shard, self.rng.random_bool(0.3)));
+                self.sessions.insert(key, Session::new(id, shard, tenant, self.rng.random_bool(0.3)));
                 Ok(())
             }
-            Err(Error::Limit { limit, .. }) if open as u64 == limit => Ok(()),
-            Err(why) => Err(format!("C8: {open} watchers are open, and another is refused: {why}")),
+            Err(Error::Limit { bound, limit }) if refused == Some((bound, limit)) => Ok(()),
+            other => Err(format!("C8: a watcher that should be refused for {refused:?} gives {other:?}")),
         }
     }
 
@@ -86,7 +87,7 @@ impl World {
             Ok(id) => {
                 self.next_key += 1;
                 self.groups.insert(key, WatchGroup::new(id, watcher, wants, None));
-                Ok(())
+                self.check_let_in(key, 0)
             }
             Err(Error::Limit { .. }) => Ok(()),
             Err(why) => Err(format!("a group was refused: {why}")),
@@ -117,9 +118,9 @@ impl World {
                 if group.watched.len() - before != count {
                     return Err(format!("{count} new subscriptions where {} were", group.watched.len() - before));
                 }
-                Ok(())
+                self.check_let_in(key, count)
             }
-            Err(Error::Limit { .. }) => {
+            Err(Error::Limit { .. } | Error::Crowded { .. }) => {
                 self.faults.limit += 1;
                 let held = self.shards[shard].subscriptions(group.id).count();
                 if held == group.watched.len() { Ok(()) } else { Err("C8: a refused call left subscriptions".into()) }
@@ -208,7 +209,7 @@ impl World {
         let publication = Publication { presentity, view: View(view), category, document, expires };
         self.truth.offered(&publication);
         let asked = self.shards[shard].publish(publication);
-        self.asked(shard, presentity, asked)
+        self.asked_to_publish(shard, presentity, asked)
     }
 
     pub(super) fn fetch(&mut self) -> Result<(), String> {
@@ -226,15 +227,20 @@ impl World {
         asked: Result<fanfare_core::Ticket, Error>,
     ) -> Result<(), String> {
         let home = self.home_of(presentity);
+        let is_over = self.tenants.is_some() && self.share_is_used_up(shard, presentity);
         let outstanding = self.outstanding.entry((shard, home)).or_default();
         match asked {
-            Ok(ticket) if *outstanding < self.limits.credits => {
+            Err(Error::Busy { .. }) if is_over && *outstanding < self.limits.credits => {
+                self.faults.no_share += 1;
+                Ok(())
+            }
+            Ok(ticket) if !is_over && *outstanding < self.limits.credits => {
                 *outstanding += 1;
                 self.awaited.insert((shard, ticket), Awaited::Unserved);
                 self.network.home_of_ticket.insert((shard, ticket), home);
                 Ok(())
             }
-            Err(Error::Busy { .. }) if *outstanding == self.limits.credits => {
+            Err(Error::Busy { .. }) if *outstanding >= self.limits.credits => {
                 self.faults.no_credit += 1;
                 Ok(())
             }

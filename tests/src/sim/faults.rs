@@ -96,4 +96,10 @@ faults! {
     known_state,
     /// A change was offered as a difference.
     difference,
+    /// Limits were changed while everybody lived under them.
+    limits_changed,
+    /// A tenant had published as much as it may.
+    over_budget,
+    /// A tenant's share of credits was used up while others asked, too.
+    no_share,
 }

@@ -11,6 +11,7 @@ mod policies;
 mod presence;
 mod publishers;
 mod rest;
+mod tenants;
 mod truth;
 mod wishes;
 mod world;

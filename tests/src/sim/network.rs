@@ -28,6 +28,12 @@ impl Network {
         }
     }
 
+    /// Requests of a shard to a home that have no outcome yet, of those whose ticket is meant.
+    pub(super) fn out_of(&self, shard: usize, home: usize, is_meant: impl Fn(Ticket) -> bool) -> usize {
+        let all = self.home_of_ticket.iter().filter(|((of, _), at)| *of == shard && **at == home);
+        all.filter(|((_, ticket), _)| is_meant(*ticket)).count()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.messages.iter().flatten().all(VecDeque::is_empty) && self.returns.iter().flatten().all(VecDeque::is_empty)
     }

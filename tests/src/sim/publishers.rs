@@ -94,7 +94,7 @@ impl World {
             }
         }
         let asked = self.shards[shard].publish_endpoint(publication);
-        self.asked(shard, presentity, asked)
+        self.asked_to_publish(shard, presentity, asked)
     }
 
     fn open_group_for(&mut self) -> Result<(), String> {
@@ -107,6 +107,7 @@ impl World {
             self.next_key += 1;
             let group = WatchGroup::new(id, watcher, Categories::ALL, Some(who));
             self.groups.insert(key, group);
+            self.check_let_in(key, 0)?;
         }
         Ok(())
     }
@@ -126,9 +127,13 @@ impl World {
                     group.watched.entry(presentity.get()).or_insert_with(|| Watched::new(View::PENDING));
                 }
                 let fresh = group.watched.len() - before;
-                if fresh == count { Ok(()) } else { Err(format!("{count} new subscriptions where {fresh} were")) }
+                if fresh == count {
+                    self.check_let_in(key, count)
+                } else {
+                    Err(format!("{count} new subscriptions where {fresh} were"))
+                }
             }
-            Err(fanfare_core::Error::Limit { .. }) => {
+            Err(fanfare_core::Error::Limit { .. } | fanfare_core::Error::Crowded { .. }) => {
                 self.faults.limit += 1;
                 let held = self.shards[shard].subscriptions(group.id).count();
                 if held == group.watched.len() { Ok(()) } else { Err("C8: a refused call left subscriptions".into()) }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fanfare_core::{
-    CATEGORIES, Categories, Category, GroupId, Identity, ListId, PresentityId, Publication, Rate, Stamp, Tick, View,
-    WatcherId,
+    CATEGORIES, Categories, Category, GroupId, Identity, ListId, PresentityId, Publication, Rate, Stamp, TenantId,
+    Tick, View, WatcherId,
 };
 
 /// The view of documents that an endpoint publishes.
@@ -240,6 +240,8 @@ pub(super) struct Session {
     pub(super) id: WatcherId,
     /// Its shard.
     pub(super) shard: usize,
+    /// Whose it is, in a world with tenants.
+    pub(super) tenant: TenantId,
     /// Whether it takes only a few notes at a time.
     pub(super) is_slow: bool,
     /// Whether anybody looks.
@@ -252,8 +254,8 @@ pub(super) struct Session {
 
 impl Session {
     /// One that was just opened.
-    pub(super) fn new(id: WatcherId, shard: usize, is_slow: bool) -> Self {
-        Self { id, shard, is_slow, is_active: true, gap_us: 0, began: None }
+    pub(super) fn new(id: WatcherId, shard: usize, tenant: TenantId, is_slow: bool) -> Self {
+        Self { id, shard, tenant, is_slow, is_active: true, gap_us: 0, began: None }
     }
 }
 

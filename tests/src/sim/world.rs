@@ -17,6 +17,7 @@ use super::lists::Lists;
 use super::network::Network;
 use super::policies::Policies;
 use super::presence::{Due, Kind, Presences};
+use super::tenants::Tenants;
 use super::truth::{Expected, Session, Truth, WatchGroup, number_of, serial_of};
 use super::wishes::{KnownStates, Prefix};
 
@@ -74,6 +75,8 @@ pub(super) struct World {
     pub(super) policies: Policies,
     /// The newest entity-tag that a publisher was given, by presentity and endpoint.
     pub(super) tags: BTreeMap<(u64, u64), EntityTag>,
+    /// What the model knows of tenants, in a world that has some.
+    pub(super) tenants: Option<Tenants>,
     /// Whether watchers say how they want to be told.
     pub(super) has_manners: bool,
     /// Whether they have lists, and what is on those, by shard.
@@ -151,6 +154,8 @@ impl World {
         let presences = kind.map(|kind| Presences::new(kind, categories));
         let otherwise = if seed.is_multiple_of(2) { Decision::Show(View(0)) } else { Decision::Confirm };
         let scheme = presences.as_ref().map_or_else(Scheme::plain, |it| it.scheme(views, otherwise));
+        let tenants = Self::has_tenants(seed).then(|| Tenants::new(limits));
+        let scheme = if tenants.is_some() { Tenants::scheme(scheme) } else { scheme };
         let scheme = Arc::new(scheme.with_differ(Prefix));
         let shards = seeds.into_iter().enumerate().map(|(index, seed)| {
             let scheme = scheme.clone();
@@ -178,6 +183,7 @@ impl World {
             limits,
             faults: Faults::default(),
             forgotten: BTreeSet::new(),
+            tenants,
             has_manners,
             has_lists: Self::has_lists(seed),
             lists: vec![Lists::new(); count],
@@ -200,6 +206,9 @@ impl World {
         }
         if self.has_wishes && self.rng.random_bool(0.15) {
             return self.operate_wishes();
+        }
+        if self.tenants.is_some() && self.rng.random_bool(0.02) {
+            return self.operate_tenants();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),

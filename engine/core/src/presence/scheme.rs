@@ -16,6 +16,7 @@ use crate::guard::Guard;
 use crate::id::{CATEGORIES, Categories, Category, View};
 use crate::identity::Network;
 use crate::shard::Differ;
+use crate::tenant::Tenancy;
 
 /// Why a scheme cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -49,6 +50,7 @@ pub struct Scheme {
     composes: bool,
     differ: Option<Arc<dyn Differ>>,
     tag_secret: [u8; 16],
+    tenancy: Option<Arc<dyn Tenancy>>,
 }
 
 impl Scheme {
@@ -90,6 +92,7 @@ impl Scheme {
             composes: true,
             differ: None,
             tag_secret: [0; 16],
+            tenancy: None,
         };
         match scheme.unknown_view(&*scheme.guard) {
             Some(view) => Err(SchemeError::UnknownView(view)),
@@ -110,6 +113,7 @@ impl Scheme {
             composes: false,
             differ: None,
             tag_secret: [0; 16],
+            tenancy: None,
         }
     }
 
@@ -172,6 +176,7 @@ impl Scheme {
             composes: true,
             differ: None,
             tag_secret: [0; 16],
+            tenancy: None,
         }
     }
 
@@ -208,6 +213,14 @@ impl Scheme {
             Some(view) => Err(SchemeError::UnknownView(view)),
             None => Ok(self),
         }
+    }
+
+    /// With tenants, and with this to say whose each presentity is. What each may use is said on each shard, by
+    /// [`crate::FanOut::set_tenant`].
+    #[must_use]
+    pub fn with_tenancy(mut self, tenancy: impl Tenancy + 'static) -> Self {
+        self.tenancy = Some(Arc::new(tenancy));
+        self
     }
 
     /// Leaves composition to the embedder, who sets the state of each view by [`crate::Shard::publish`]; policies decide
@@ -276,6 +289,10 @@ impl Scheme {
     #[must_use]
     pub fn guard(&self) -> &Arc<dyn Guard> {
         &self.guard
+    }
+
+    pub(crate) fn tenancy(&self) -> Option<&Arc<dyn Tenancy>> {
+        self.tenancy.as_ref()
     }
 
     pub(crate) fn composes(&self) -> bool {

@@ -8,8 +8,8 @@ use core::ops::{Deref, DerefMut};
 
 use super::desk::Desk;
 use super::scheme::Scheme;
-use crate::error::{Bound, Corrupt, Error, ShardError};
-use crate::id::{Categories, PresentityId, ShardIndex, Tick, Ticket};
+use crate::error::{Bound, Corrupt, Error, LimitsError, ShardError};
+use crate::id::{Categories, Category, PresentityId, ShardIndex, Tick, Ticket};
 use crate::identity::Identity;
 use crate::limits::Limits;
 use crate::publication::{EndpointPublication, NameClaim, PolicyEdit};
@@ -92,8 +92,24 @@ impl<B: ShardMemory> Shard<B> {
         }
         let (guard, views) = (scheme.guard().clone(), views as u16);
         let (differ, tag_secret) = (scheme.differ(), scheme.tag_secret());
-        let config =
-            FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views, differ, tag_secret };
+        let tenancy = scheme.tenancy().cloned();
+        let named = (0..scheme.categories().len() as u8).filter_map(Category::new);
+        let categories = named.fold(Categories::NONE, Categories::with);
+        let config = FanOutConfig {
+            index,
+            shards,
+            homes,
+            epoch,
+            seed,
+            limits,
+            seen_bits,
+            guard,
+            views,
+            categories,
+            tenancy,
+            differ,
+            tag_secret,
+        };
         Ok(Self { fan: FanOut::new(config, backing)?, desk: Desk::new(scheme, epoch), own_messages: Vec::new() })
     }
 
@@ -101,6 +117,19 @@ impl<B: ShardMemory> Shard<B> {
     #[must_use]
     pub fn scheme(&self) -> &Arc<Scheme> {
         &self.desk.scheme
+    }
+
+    /// Changes the bounds while the shard runs. What is there stays, also where it is more than a lowered bound allows; only
+    /// what is new is refused until there is room.
+    ///
+    /// # Errors
+    /// The first field out of its range, with the range; nothing has changed then. Besides what
+    /// [`Limits::validate`] asks: `watchers`, `groups`, `subscriptions` and `topics` cannot be more than the shard was made with,
+    /// whose arrays have addresses for so many (to begin with more costs nothing); `link_slots` cannot change, the rings being
+    /// there; and `views_per_presentity` cannot be below the scheme's views.
+    pub fn set_limits(&mut self, limits: Limits) -> Result<(), LimitsError> {
+        let views = self.desk.scheme.views().len() as u16;
+        self.fan.set_limits(limits, views)
     }
 
     /// Asks the presentity's home to make this the state of a view, where the scheme leaves composition to the embedder.

@@ -138,7 +138,8 @@ impl<B: ShardMemory> Shard<B> {
             what,
         };
         let streams = &mut self.desk.streams;
-        if streams.audit.len() >= self.fan.limits().audit_entries as usize {
+        // More than one, if the limit was lowered.
+        while streams.audit.len() >= self.fan.limits().audit_entries as usize {
             streams.audit.pop_front();
             streams.lost += 1;
         }

@@ -126,7 +126,8 @@ impl<B: ShardMemory> FanOut<B> {
     /// Opens a group of subscriptions that want to hear of these categories. The token comes back with every note.
     ///
     /// # Errors
-    /// [`Error::NoSuchWatcher`], [`Error::Limit`] at [`crate::Limits::groups`], [`Error::OutOfMemory`].
+    /// [`Error::NoSuchWatcher`], [`Error::Limit`] at [`crate::Limits::groups`] or [`crate::Limits::groups_per_watcher`],
+    /// [`Error::OutOfMemory`].
     pub fn open_group(&mut self, watcher: WatcherId, token: u64, wants: Categories) -> Result<GroupId, Error> {
         self.open_group_of(watcher, token, wants, None)
     }
@@ -154,6 +155,7 @@ impl<B: ShardMemory> FanOut<B> {
         who: Option<Arc<Identity>>,
     ) -> Result<GroupId, Error> {
         let owner = self.watcher(watcher).ok_or(Error::NoSuchWatcher(watcher))?;
+        self.check_groups(owner)?;
         let groups = &mut self.outboxes.groups;
         let index = groups.insert().map_err(|why| full(why, Bound::Groups, groups.limit(), "groups"))?;
         if let Err(why) = self.gates.set_identity(index, who) {
@@ -212,6 +214,16 @@ impl<B: ShardMemory> FanOut<B> {
         groups[index].expires = expires;
         group_expiries.set(groups, index);
         Ok(expires.tick())
+    }
+
+    /// As [`Self::renew_group`], for a watcher that names no lifetime: it is granted
+    /// [`crate::Limits::group_lifetime_us_default`] (RFC 6665, section 4.2.1.1).
+    ///
+    /// # Errors
+    /// [`Error::NoSuchGroup`].
+    pub fn renew_group_by_default(&mut self, group: GroupId) -> Result<Tick, Error> {
+        let Limits { group_lifetime_us_default: lifetime_us, group_lifetime_us_min: least_us, .. } = self.limits;
+        self.renew_group(group, lifetime_us.max(least_us))
     }
 
     /// Tells a group everything once more: the newest state of each of its subscriptions, as if it were new (RFC 6665:

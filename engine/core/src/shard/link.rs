@@ -16,8 +16,8 @@ use crate::store::{List, NONE};
 
 /// What is under way between this shard and one other (or itself).
 pub(crate) struct Link {
-    /// Requests that may still be asked.
-    pub(crate) credits: u32,
+    /// Credits that are out: requests whose outcome was not taken yet.
+    pub(crate) credits_out: u32,
     pub(crate) requests: VecDeque<Message>,
     pub(crate) answers: VecDeque<Message>,
     /// Topics that owe that home a join or a leave.
@@ -34,9 +34,9 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(credits: u32) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            credits,
+            credits_out: 0,
             requests: VecDeque::new(),
             answers: VecDeque::new(),
             interests: List::EMPTY,

@@ -25,11 +25,13 @@ pub(crate) mod message;
 mod note;
 mod pace;
 mod query;
+mod quota;
 mod ready;
 mod request;
 mod slot;
 mod subscriber;
 mod subscription;
+mod tenant;
 mod topic;
 mod update;
 mod verify;
@@ -66,15 +68,17 @@ pub use query::Explanation;
 use ready::Ready;
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
+use tenant::Tenants;
 use topic::{Topic, TopicPlaces, Topics};
 use walk::Walks;
 use watcher::Watcher;
 
 use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
-use crate::id::{GroupId, PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
+use crate::id::{Categories, GroupId, PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
 use crate::limits::Limits;
 use crate::store::{Arena, Backing, Heap, Hints, IdTable, OutOfMemory, Slab, SlabFull};
+use crate::tenant::Tenancy;
 
 /// A backing for every kind of record that a shard keeps in it.
 pub trait ShardMemory:
@@ -119,6 +123,10 @@ pub(crate) struct FanOutConfig {
     /// Makes differences, if anybody does.
     pub(crate) differ: Option<Arc<dyn Differ>>,
     pub(crate) tag_secret: [u8; 16],
+    /// The categories that there are.
+    pub(crate) categories: Categories,
+    /// Says whose presentities are, if there are tenants.
+    pub(crate) tenancy: Option<Arc<dyn Tenancy>>,
 }
 
 /// Topics that there can be: more than may be asked for, since a change of policy spreads watchers over views.
@@ -184,10 +192,15 @@ pub struct FanOut<B: ShardMemory = Heap> {
     shards: usize,
     home_shards: usize,
     limits: Limits,
+    /// The bounds that arrays and rings were made for, and the most credits that ever were.
+    made_with: Limits,
+    /// The categories that the scheme names.
+    categories: Categories,
     now: Tick,
     outboxes: Outboxes<B>,
     topics: Topics<B>,
     walks: Walks,
+    tenants: Option<Box<Tenants>>,
     pub(crate) gates: Gates,
     pub(crate) homes: Homes<B>,
     links: Box<[Link]>,
@@ -204,8 +217,8 @@ pub struct FanOut<B: ShardMemory = Heap> {
 
 impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn new(config: FanOutConfig, backing: B) -> Result<Self, ShardError> {
-        let FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views, differ, tag_secret } =
-            config;
+        let FanOutConfig { index, shards, homes, epoch, seed, limits, seen_bits, guard, views, .. } = config;
+        let FanOutConfig { categories, tenancy, differ, tag_secret, .. } = config;
         limits.validate()?;
         if index >= shards || shards > SHARDS_MAX {
             return Err(ShardError::Index { index, shards });
@@ -226,12 +239,14 @@ impl<B: ShardMemory> FanOut<B> {
             shards,
             home_shards: homes,
             limits,
+            made_with: limits,
+            categories,
             now: Tick::ZERO,
             outboxes: Outboxes {
                 watchers: Slab::new(&backing, limits.watchers)?,
                 groups: Slab::new(&backing, limits.groups)?,
                 runs: Slab::new(&backing, runs)?,
-                ready: Ready::default(),
+                ready: Ready::of_tenants(tenancy.is_some()),
                 seen: Seen::of_bits(seen_bits),
                 group_expiries: Expiries::default(),
                 paces: Paces::new(limits.paces),
@@ -248,9 +263,10 @@ impl<B: ShardMemory> FanOut<B> {
                 has_views: false,
             },
             walks: Walks::NONE,
+            tenants: tenancy.map(|tenancy| Box::new(Tenants::new(tenancy, shards))),
             gates: Gates::new(guard, views, seed),
             homes: Homes::new(&backing, epoch, seed)?,
-            links: (0..shards).map(|_| Link::new(limits.credits)).collect(),
+            links: (0..shards).map(|_| Link::new()).collect(),
             ended: VecDeque::new(),
             gathered: GatheredLists::new(),
             outcomes: VecDeque::new(),
@@ -266,19 +282,15 @@ impl<B: ShardMemory> FanOut<B> {
         self.now
     }
 
-    /// Lets time pass: a `now` before an earlier one counts as that earlier one (C7).
-    pub(crate) fn pass_time(&mut self, now: Tick) {
+    /// Lets time pass, and nothing else: a `now` before an earlier one counts as that earlier one (C7). A step does so by
+    /// itself; what is asked of the shard before its step, after it has slept, is else answered as of the last one.
+    pub fn pass_time(&mut self, now: Tick) {
         self.now = self.now.max(now);
     }
 
     /// Whether anything waits for the way from this shard to itself.
     pub(crate) fn has_own_messages(&self) -> bool {
         !self.links[self.index.index()].is_idle()
-    }
-
-    /// Whether walks have more to do at once.
-    pub(crate) fn has_walks(&self) -> bool {
-        !self.walks.is_empty()
     }
 
     /// Puts an outcome where the embedder takes it from.
@@ -304,7 +316,7 @@ impl<B: ShardMemory> FanOut<B> {
         presentity.partition().home(self.home_shards)
     }
 
-    /// The bounds that the shard was made with.
+    /// The bounds, as they are now.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.limits
@@ -318,10 +330,12 @@ impl<B: ShardMemory> FanOut<B> {
 
     pub(crate) fn footprint_of_records(&self) -> Footprint {
         let Outboxes { watchers, groups, runs, ready, group_expiries, paces, .. } = &self.outboxes;
+        let tenants = self.tenants.as_ref().map_or(0, |it| it.bytes());
         Footprint {
             arenas: watchers.bytes()
                 + runs.bytes()
                 + ready.bytes()
+                + tenants
                 + self.topics.bytes()
                 + self.gates.bytes()
                 + self.homes.bytes()
@@ -364,7 +378,7 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Whether there is nothing to walk, nobody to ask for again or to tell, nothing owed, no outcome, no expiry due.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.walks.is_empty()
+        !self.has_walks()
             && self.gates.is_settled()
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()

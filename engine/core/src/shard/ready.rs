@@ -5,9 +5,12 @@
 //! that leaves early stays in the array until its place comes, and knows that it is there: so nobody has two places,
 //! the array is never longer than there were watchers, and neither coming nor going costs more than a few instructions.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::tenant::ReadyByTenant;
 use super::watcher::{Standing, Watcher};
+use crate::store::NONE;
 
 /// A watcher's place in the queue, with what will be looked at when its turn comes, most likely: so that it can be asked
 /// for in time.
@@ -29,9 +32,16 @@ pub(crate) struct Ready {
     next: usize,
     /// Watchers that have not left.
     pub(crate) waiting: usize,
+    /// Those that wait for their tenant's turn, where there are tenants.
+    pub(crate) by_tenant: Option<Box<ReadyByTenant>>,
 }
 
 impl Ready {
+    /// An empty queue, on a shard with tenants or without.
+    pub(crate) fn of_tenants(there_are: bool) -> Self {
+        Self { by_tenant: there_are.then(|| Box::new(ReadyByTenant::new())), ..Self::default() }
+    }
+
     /// Whether nobody waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting == 0
@@ -53,13 +63,26 @@ impl Ready {
     /// Takes the first place away. Its watcher may have left.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<u32> {
-        let Some(&Place { watcher, .. }) = self.places.get(self.next) else {
+        loop {
+            if let Some(&Place { watcher, .. }) = self.places.get(self.next) {
+                self.next += 1;
+                return Some(watcher);
+            }
             self.places.clear();
             self.next = 0;
-            return None;
-        };
-        self.next += 1;
-        Some(watcher)
+            if !self.refill() {
+                return None;
+            }
+        }
+    }
+
+    /// Brings the watcher back whose tenant's turn it is.
+    #[cold]
+    #[inline(never)]
+    fn refill(&mut self) -> bool {
+        let next = self.by_tenant.as_mut().and_then(|by_tenant| by_tenant.next());
+        self.places.extend(next.map(|watcher| Place { watcher, run: NONE, topic: NONE }));
+        next.is_some()
     }
 
     /// The place that comes after so many others.
@@ -68,13 +91,15 @@ impl Ready {
         self.places.get(self.next + count)
     }
 
-    /// All places, in order.
+    /// All places, in order; then those of tenants.
     pub(crate) fn places(&self) -> impl Iterator<Item = u32> + '_ {
-        self.places.iter().skip(self.next).map(|place| place.watcher)
+        let by_tenant = self.by_tenant.iter().flat_map(|it| it.places());
+        self.places.iter().skip(self.next).map(|place| place.watcher).chain(by_tenant)
     }
 
     pub(crate) fn bytes(&self) -> u64 {
-        (self.places.capacity() * size_of::<Place>()) as u64
+        let by_tenant = self.by_tenant.as_ref().map_or(0, |it| it.bytes());
+        (self.places.capacity() * size_of::<Place>()) as u64 + by_tenant
     }
 
     /// Lets go of the past, if that is most of it; else there is more room needed.

@@ -6,6 +6,7 @@
 
 use super::home::Change;
 use super::message::{Message, Outcome, Publication, Request, State};
+use super::tenant::{tenant_of_ticket, ticket_of};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::error::{Bound, Error, Published, Refusal};
@@ -37,10 +38,10 @@ impl<B: ShardMemory> FanOut<B> {
         self.homes.stamp_of(presentity)
     }
 
-    /// How many requests may be asked of that home now.
+    /// How many requests may be asked of that home now, by all tenants together.
     #[must_use]
     pub fn credits(&self, home: ShardIndex) -> u32 {
-        self.links[home.index()].credits
+        self.limits.credits.saturating_sub(self.links[home.index()].credits_out)
     }
 
     /// Whether this shard, as a home, takes publications: not while too many replaced documents are out.
@@ -52,19 +53,25 @@ impl<B: ShardMemory> FanOut<B> {
     /// The outcome of a request, in order of arrival. To take it frees the request's credit.
     pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
         let (home, ticket, outcome) = self.outcomes.pop_front()?;
-        self.links[home.index()].credits += 1;
+        self.links[home.index()].credits_out -= 1;
+        self.give_credit_back(home.index(), tenant_of_ticket(ticket.0));
         Some((ticket, outcome))
     }
 
     pub(crate) fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
+        let mut tenant = None;
+        if self.tenants.is_some() {
+            let is_publication = matches!(request, Request::Publish(_) | Request::Endpoint(_));
+            tenant = Some(self.admit(presentity, is_publication)?);
+        }
         let link = &mut self.links[presentity.partition().home(self.home_shards).index()];
-        if link.credits == 0 {
+        if link.credits_out >= self.limits.credits {
             self.counters.busy += 1;
             return Err(Error::Busy { retry_after_us: self.limits.retry_after_us });
         }
-        link.credits -= 1;
+        link.credits_out += 1;
         self.tickets += 1;
-        let ticket = Ticket(self.tickets);
+        let ticket = Ticket(tenant.map_or(self.tickets, |tenant| ticket_of(self.tickets, tenant)));
         link.requests.push_back(Message::Request { ticket, request });
         Ok(ticket)
     }
@@ -97,8 +104,8 @@ impl<B: ShardMemory> FanOut<B> {
         let document = Document::try_new(&bytes).ok_or(Refusal::OutOfMemory)?;
         // What it replaces makes room for it; a refresh of what is there needs none.
         let replaced = found.and_then(|view| self.homes.document(view, category));
-        let room = self.limits.documents_bytes + replaced.map_or(0, Document::weight);
-        if self.homes.documents_bytes + document.weight() > room {
+        let more = document.weight().saturating_sub(replaced.map_or(0, Document::weight));
+        if more != 0 && self.homes.documents_bytes + more > self.limits.documents_bytes {
             return Err(Refusal::Limit { bound: Bound::DocumentsBytes, limit: self.limits.documents_bytes });
         }
         let view = self.homes.find_or_create(presentity, name).map_err(|_| Refusal::OutOfMemory)?;

@@ -10,6 +10,7 @@ use super::topic::{CLOSED, JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{GroupId, PresentityId, View};
+use crate::limits::Limits;
 use crate::store::NONE;
 
 /// Presentities looked up together: their cache misses overlap instead of queueing.
@@ -22,8 +23,8 @@ impl<B: ShardMemory> FanOut<B> {
     /// not room for all, none is made. Costs about 0.2 us each in a large shard: four cache misses, overlapped.
     ///
     /// # Errors
-    /// [`Error::NoSuchGroup`]; [`Error::HasIdentity`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group`, `topics` or
-    /// `views_per_presentity`; [`Error::OutOfMemory`], after which some of the subscriptions may have been made.
+    /// [`Error::NoSuchGroup`]; [`Error::HasIdentity`]; [`Error::Limit`] at `subscriptions`, `subscriptions_per_group`,
+    /// `subscriptions_per_watcher`, [`crate::Tenant::subscriptions`], `topics` or `views_per_presentity`; [`Error::Crowded`]; [`Error::OutOfMemory`], after which some of the subscriptions may have been made.
     pub fn subscribe(&mut self, group: GroupId, view: View, presentities: &[PresentityId]) -> Result<usize, Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         self.check_view(view)?;
@@ -86,6 +87,7 @@ impl<B: ShardMemory> FanOut<B> {
                     topic => topic,
                 };
                 let slot = self.take_slot(index)?;
+                self.count_subscriptions(index, 1, 0);
                 self.attach(slot, topic)?;
                 self.topics.topics[topic].held_in_call = call;
                 fresh += 1;
@@ -171,7 +173,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// more topics than subscriptions.
     fn check_topics(&self, more: usize) -> Result<(), Error> {
         let limit = self.limits.topics;
-        if more as u64 + u64::from(self.topics.topics.live()) > u64::from(limit) {
+        if more != 0 && more as u64 + u64::from(self.topics.topics.live()) > u64::from(limit) {
             return Err(Error::Limit { bound: Bound::Topics, limit: limit.into() });
         }
         Ok(())
@@ -183,13 +185,10 @@ impl<B: ShardMemory> FanOut<B> {
         presentities: &[PresentityId],
         view_of: &impl Fn(&Gates, PresentityId) -> View,
     ) -> Result<(), Error> {
-        let limit = self.limits.subscriptions_per_group;
-        let held = self.outboxes.groups[group].len as usize;
+        let room = self.room_in(group);
         let (mut fresh, mut topics) = (presentities.len(), presentities.len());
-        let free = |live: u32, limit: u32| (limit - live) as usize;
-        let runs_free = free(self.outboxes.runs.live(), self.outboxes.runs.limit());
-        let is_roomy =
-            held + fresh <= limit as usize && self.check_topics(topics).is_ok() && fresh <= runs_free * LANES as usize;
+        let runs_free = self.outboxes.runs.limit().saturating_sub(self.outboxes.runs.live()) as usize;
+        let is_roomy = fresh <= room.left && self.check_topics(topics).is_ok() && fresh <= runs_free * LANES as usize;
         let mut lanes_free = 0;
         if !is_roomy {
             // The quick count takes every one for new; near a limit it pays to count again.
@@ -200,11 +199,16 @@ impl<B: ShardMemory> FanOut<B> {
             topics = sorted.iter().filter(|&&id| self.topics.find(id, view_of(&self.gates, id)).is_none()).count();
             lanes_free = self.lanes_free(group);
         }
-        if held + fresh > limit as usize {
-            return Err(Error::Limit { bound: Bound::SubscriptionsPerGroup, limit: limit.into() });
+        if fresh > room.left {
+            return Err(room.refusal());
         }
         if fresh == 0 {
             return Ok(());
+        }
+        if self.limits.category_subscriptions_per_topic != Limits::UNBOUNDED {
+            for &presentity in presentities {
+                self.check_crowd(group, presentity, view_of(&self.gates, presentity))?;
+            }
         }
         self.check_topics(topics)?;
         let (fresh, topics) = (fresh as u32, topics as u32);
@@ -311,7 +315,9 @@ impl<B: ShardMemory> FanOut<B> {
             return Ok(topic);
         }
         let limit = self.limits.topics;
+        self.reserve_tenant_of_topic()?;
         let index = self.topics.create(presentity, view).map_err(|why| full(why, Bound::Topics, limit, "topics"))?;
+        self.note_tenant_of_topic(index, presentity);
         self.owe_interest(index, OWES_JOIN);
         Ok(index)
     }
@@ -383,6 +389,7 @@ impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn end_subscription(&mut self, slot: u32) {
         self.detach(slot);
         let (run, lane) = place(slot);
+        self.count_subscriptions(self.outboxes.runs[run].group, 0, 1);
         self.free_slot(run, lane);
     }
 

@@ -29,6 +29,7 @@ impl<B: ShardMemory> FanOut<B> {
         let slots = self.verify_watchers()?;
         self.verify_slots(slots)?;
         self.verify_lists()?;
+        self.verify_tenants()?;
         let c = &self.counters;
         let accounted = c.delivered + c.skipped + c.cancelled + c.filtered + self.pending();
         if c.owed != accounted {
@@ -207,7 +208,8 @@ impl<B: ShardMemory> FanOut<B> {
                 return wrong("a silent topic waits for its home", index);
             }
         }
-        for (list, flag) in [(&self.walks.short, WALKS_SHORT), (&self.walks.long, WALKS_LONG)] {
+        let lists = self.all_walks().flat_map(|walks| [(&walks.short, WALKS_SHORT), (&walks.long, WALKS_LONG)]);
+        for (list, flag) in lists {
             let mut topic = list.head;
             while topic != NONE {
                 if !self.topics.topics[topic].has(flag) || walking == 0 {
@@ -229,7 +231,7 @@ impl<B: ShardMemory> FanOut<B> {
                 owing -= 1;
                 topic = self.topics.places[topic].interest_links.next;
             }
-            if link.credits > self.limits.credits {
+            if link.credits_out > self.made_with.credits {
                 return wrong("no more credits than were given", home as u64);
             }
             if link.returns.len() > self.returns_max() + 2 * crate::id::CATEGORIES {

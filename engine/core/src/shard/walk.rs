@@ -3,7 +3,8 @@
 //! A walk goes round the subscriber list from where the last one stopped. A change that comes during a walk does not
 //! restart it: the walk goes on until it is once round to where the change found it. Walks of a few entries go first;
 //! a quarter of every step belongs to long ones, which take turns. So a small audience is told within two steps (C9),
-//! and a large one always gets on.
+//! and a large one always gets on. Where there are tenants each has walks of its own, and they share the step by weight
+//! (`tenant/walks.rs`).
 
 use super::counters::Counters;
 use super::slot::Outboxes;
@@ -19,7 +20,7 @@ const QUANTUM: usize = 256;
 /// asked for; two lines later their watchers, whose numbers lie with the slots; and two later they are marked. So what a
 /// mark touches has had the time of thirty others to come from memory, each time.
 #[derive(Default)]
-struct Lines {
+pub(crate) struct Lines {
     lines: [Line; LINES_TO_MARK],
     /// The place of the youngest.
     newest: usize,
@@ -80,7 +81,7 @@ impl Lines {
     }
 }
 
-/// Topics with a walk under way.
+/// Topics with a walk under way: all of the shard's, or where there are tenants, one's.
 pub(crate) struct Walks {
     pub(crate) short: List,
     pub(crate) long: List,
@@ -99,6 +100,7 @@ impl Walks {
 impl<B: ShardMemory> FanOut<B> {
     /// A change has come: the walk has to pass every subscriber from here on, once.
     pub(crate) fn begin_or_extend_walk(&mut self, topic: u32) {
+        self.turn_to_walks_of(topic);
         let record = &mut self.topics.topics[topic];
         if record.len == 0 {
             return;
@@ -127,6 +129,7 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Takes a topic out of the walk lists.
     pub(crate) fn end_walk(&mut self, topic: u32) {
+        self.turn_to_walks_of(topic);
         let record = &mut self.topics.topics[topic];
         if record.has(WALKS_SHORT) {
             self.walks.short.remove(&mut self.topics.places, topic, TopicPlaces::walk_links);
@@ -138,6 +141,17 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Visits up to `budget` entries and tells how many it were.
     pub(crate) fn walk_step(&mut self, budget: usize) -> usize {
+        let mut lines = Lines::default();
+        let visited = match self.tenants {
+            None => self.walk_one_tenants(budget, &mut lines),
+            Some(_) => self.walk_by_weight(budget, &mut lines),
+        };
+        lines.finish(&self.topics.entries, &mut self.outboxes, &mut self.counters);
+        visited
+    }
+
+    /// Visits up to `budget` entries of the walks at hand.
+    pub(crate) fn walk_one_tenants(&mut self, budget: usize, lines: &mut Lines) -> usize {
         let mut for_long = 0;
         if self.walks.long.is_empty() {
             self.walks.promised_quarters = 0;
@@ -147,11 +161,9 @@ impl<B: ShardMemory> FanOut<B> {
             self.walks.promised_quarters -= for_long * 4;
         }
         let mut left = budget;
-        let mut lines = Lines::default();
-        left -= self.walk_short(budget - for_long, &mut lines);
-        left -= self.walk_long(left, &mut lines);
-        left -= self.walk_short(left, &mut lines);
-        lines.finish(&self.topics.entries, &mut self.outboxes, &mut self.counters);
+        left -= self.walk_short(budget - for_long, lines);
+        left -= self.walk_long(left, lines);
+        left -= self.walk_short(left, lines);
         budget - left
     }
 
@@ -233,7 +245,8 @@ impl<B: ShardMemory> FanOut<B> {
         let lap = u64::from(self.outboxes.seen.lap);
         let due = (u64::from(record.len) * u64::from(turns)).div_ceil(lap);
         let mut lines = Lines::default();
-        self.walk(topic, due.min(record.len.into()) as usize, &mut lines);
+        let visited = self.walk(topic, due.min(record.len.into()) as usize, &mut lines);
         lines.finish(&self.topics.entries, &mut self.outboxes, &mut self.counters);
+        self.charge_walk(visited);
     }
 }

@@ -6,10 +6,12 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use super::slot::Outboxes;
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::WatcherId;
 use crate::store::{List, Record};
+use crate::tenant::TenantId;
 
 /// Where a watcher stands in the order of the drain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +29,10 @@ pub(crate) enum Standing {
 
 /// Why a watcher's turn may pass: it is inactive,
 pub(crate) const INACTIVE: u8 = 1;
-/// or told in batches, a time apart.
+/// or told in batches, a time apart;
 pub(crate) const IN_BATCHES: u8 = 2;
+/// or its turn is that of its tenant.
+pub(crate) const OF_TENANT: u8 = 4;
 
 /// One session that watches.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -44,7 +48,7 @@ pub struct Watcher {
     pub(crate) cursor: u8,
     /// Whether the queue of the ready has a place for it. It outlives the watcher: the place may, too.
     pub(crate) has_place: u8,
-    /// [`INACTIVE`] and [`IN_BATCHES`]: looked at when its turn comes, with the line that is needed then.
+    /// [`INACTIVE`], [`IN_BATCHES`] and [`OF_TENANT`]: looked at when its turn comes, with the line that is needed then.
     pub(crate) holds: u8,
 }
 
@@ -62,7 +66,20 @@ impl<B: ShardMemory> FanOut<B> {
     /// # Errors
     /// [`Error::Limit`] at [`crate::Limits::watchers`], [`Error::OutOfMemory`].
     pub fn open_watcher(&mut self, token: u64) -> Result<WatcherId, Error> {
-        let watchers = &mut self.outboxes.watchers;
+        self.open_watcher_of(TenantId::DEFAULT, token)
+    }
+
+    /// As [`Self::open_watcher`], for a tenant: the session is told in its turns, and what it subscribes to is its.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] at [`crate::Limits::watchers`] or [`crate::Tenant::watchers`]; [`Error::NoTenancy`] for any but the default
+    /// one where the scheme knows no tenants; [`Error::OutOfMemory`].
+    pub fn open_watcher_of(&mut self, tenant: TenantId, token: u64) -> Result<WatcherId, Error> {
+        self.check_tenant(tenant)?;
+        let Outboxes { watchers, ready, .. } = &mut self.outboxes;
+        if let Some(by_tenant) = &mut ready.by_tenant {
+            by_tenant.reserve(watchers.ever() + 1)?;
+        }
         let index = watchers.insert().map_err(|why| full(why, Bound::Watchers, watchers.limit(), "watchers"))?;
         let record = &mut watchers[index];
         record.generation = record.generation.wrapping_add(1);
@@ -72,7 +89,13 @@ impl<B: ShardMemory> FanOut<B> {
         record.standing = Standing::Idle as u8;
         record.cursor = 0;
         record.holds = 0;
-        Ok(WatcherId { index, generation: record.generation })
+        if let Some(by_tenant) = &mut ready.by_tenant {
+            by_tenant.set_tenant_of(index, tenant.0);
+            record.holds = OF_TENANT;
+        }
+        let id = WatcherId { index, generation: record.generation };
+        self.count_watcher(index, true);
+        Ok(id)
     }
 
     /// Ends a session: its groups are closed with it. Nothing is told to it from now on (C5).
@@ -88,6 +111,7 @@ impl<B: ShardMemory> FanOut<B> {
         let record = &mut self.outboxes.watchers[index];
         record.generation = record.generation.wrapping_add(1);
         self.outboxes.watchers.remove(index);
+        self.count_watcher(index, false);
         true
     }
 

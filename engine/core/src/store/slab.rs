@@ -47,6 +47,11 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
         self.limit
     }
 
+    /// Lets there be so many at the most; those beyond that stay. No more than the arena was made for.
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
     /// Records that were ever in use: an upper end for a look at all of them.
     pub(crate) fn ever(&self) -> u32 {
         self.arena.len()
@@ -58,7 +63,7 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
 
     /// Makes sure that so many inserts succeed.
     pub(crate) fn reserve(&mut self, records: u32) -> Result<(), SlabFull> {
-        if u64::from(self.live) + u64::from(records) > u64::from(self.limit) {
+        if records != 0 && u64::from(self.live) + u64::from(records) > u64::from(self.limit) {
             return Err(SlabFull::Limit);
         }
         let chained = self.arena.len() - self.live;
@@ -72,7 +77,7 @@ impl<T: Record, B: Backing<T>> Slab<T, B> {
 
     /// Takes a record into use. Its fields are what the last user left, so that a generation goes on counting.
     pub(crate) fn insert(&mut self) -> Result<u32, SlabFull> {
-        if self.live == self.limit {
+        if self.live >= self.limit {
             return Err(SlabFull::Limit);
         }
         let index = match self.free {

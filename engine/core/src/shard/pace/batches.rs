@@ -1,7 +1,7 @@
 //! Watchers that are told in batches, and what passes over a watcher whose turn has come.
 
 use super::super::slot::Outboxes;
-use super::super::watcher::{IN_BATCHES, INACTIVE, Standing};
+use super::super::watcher::{IN_BATCHES, INACTIVE, OF_TENANT, Standing};
 use super::super::{FanOut, ShardMemory};
 use super::Rate;
 use crate::error::Error;
@@ -28,9 +28,18 @@ impl<B: ShardMemory> FanOut<B> {
 }
 
 impl<B: ShardMemory> Outboxes<B> {
-    /// Whether a watcher whose turn has come is passed over: it is inactive, or was told a moment ago.
+    /// Whether a watcher whose turn has come is passed over: it is its tenant's turn that counts, or it is held.
     #[cold]
     pub(crate) fn passes_over(&mut self, watcher: u32, now: Tick) -> bool {
+        let is_of_tenant = self.watchers[watcher].holds & OF_TENANT != 0;
+        is_of_tenant && self.waits_for_its_tenant(watcher) || self.is_held(watcher, now)
+    }
+
+    /// Whether a watcher is not told now: it is inactive, or was told a moment ago.
+    fn is_held(&mut self, watcher: u32, now: Tick) -> bool {
+        if self.watchers[watcher].holds & (INACTIVE | IN_BATCHES) == 0 {
+            return false;
+        }
         if self.watchers[watcher].holds & INACTIVE == 0 {
             let Some(&pace) = self.paces.of_watchers.get(&watcher) else { return false };
             let record = &mut self.paces.paces[pace];

@@ -163,6 +163,10 @@ impl Paces {
         Self { paces: Slab::on_heap(limit.min(PACES_MAX)), due: Expiries::default(), of_watchers: BTreeMap::new() }
     }
 
+    pub(crate) fn set_limit(&mut self, limit: u32) {
+        self.paces.set_limit(limit);
+    }
+
     /// When the first of them is due.
     pub(crate) fn first(&self) -> Option<Tick> {
         self.due.first(&self.paces).map(|(due, _)| due)
