@@ -97,6 +97,40 @@ fn a_frontend_is_told_of_a_group_that_has_ended(on: On) {
     engine.shutdown().expect("it ends well");
 }
 
+/// A frontend whose only watcher has lost its connection.
+struct Lost {
+    is_new: bool,
+    ended: mpsc::Sender<SessionEnded>,
+}
+
+impl Frontend for Lost {
+    fn poll(&mut self, shard: &mut Shard, _: Tick) -> Poll {
+        if std::mem::take(&mut self.is_new) {
+            let watcher = shard.open_watcher(7).expect("room");
+            shard.track(watcher, 8).expect("a ring within bounds");
+            shard.park(watcher, 50_000, 0x5ec2).expect("it is tracked");
+            return Poll::WORKED;
+        }
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+
+    fn session_ended(&mut self, ended: SessionEnded) {
+        // The test may be over.
+        let _ = self.ended.send(ended);
+    }
+}
+
+fn a_frontend_is_told_of_a_parked_watcher_that_nobody_has_resumed(on: On) {
+    let (sender, ended) = mpsc::channel();
+    let start = on.builder(1).with(|builder| builder.spin(Duration::ZERO));
+    let engine = start.start(move |_| Lost { is_new: true, ended: sender.clone() }).expect("an engine starts");
+    let ended = ended.recv_timeout(LONG).expect("the shard wakes for it");
+    assert_eq!(ended.watcher_token, 7);
+    engine.shutdown().expect("it ends well");
+}
+
 /// A frontend with one watcher, who is told in batches.
 struct Batched {
     is_new: bool,
@@ -143,5 +177,6 @@ on_every_runtime!(
     who_looks_again_is_told_the_newest_at_once,
     what_waits_for_a_rate_comes_to_an_engine_that_sleeps,
     a_frontend_is_told_of_a_group_that_has_ended,
+    a_frontend_is_told_of_a_parked_watcher_that_nobody_has_resumed,
     a_shard_that_never_spins_wakes_for_the_next_batch,
 );

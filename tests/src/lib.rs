@@ -2,5 +2,6 @@
 //! virtual time, and a model of what must be true in it.
 
 pub mod mesh;
+pub mod sessions;
 pub mod sim;
 pub mod tenants;

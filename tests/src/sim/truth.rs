@@ -11,6 +11,8 @@ use fanfare_core::{
     Tick, View, WatcherId,
 };
 
+use super::tally::Tally;
+
 /// The view of documents that an endpoint publishes.
 const ANY_VIEW: u16 = u16::MAX;
 
@@ -183,6 +185,8 @@ pub(super) struct Watched {
     pub(super) is_known: bool,
     /// The documents that it was told last, in a world whose groups have wishes.
     pub(super) documents: [Option<Vec<u8>>; CATEGORIES],
+    /// Whether its session has moved since: then what has changed is told with all else.
+    pub(super) may_be_whole: bool,
 }
 
 impl Watched {
@@ -194,6 +198,7 @@ impl Watched {
             is_told: false,
             told: [None; CATEGORIES],
             is_due_again: false,
+            may_be_whole: false,
             is_known: false,
             documents: Default::default(),
         }
@@ -250,12 +255,14 @@ pub(super) struct Session {
     pub(super) gap_us: u64,
     /// When the newest of them began, if that one is over.
     pub(super) began: Option<Tick>,
+    /// What it was told and has not acknowledged, if that is counted.
+    pub(super) tally: Option<Tally>,
 }
 
 impl Session {
     /// One that was just opened.
     pub(super) fn new(id: WatcherId, shard: usize, tenant: TenantId, is_slow: bool) -> Self {
-        Self { id, shard, tenant, is_slow, is_active: true, gap_us: 0, began: None }
+        Self { id, shard, tenant, is_slow, is_active: true, gap_us: 0, began: None, tally: None }
     }
 }
 

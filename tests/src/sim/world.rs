@@ -17,6 +17,7 @@ use super::lists::Lists;
 use super::network::Network;
 use super::policies::Policies;
 use super::presence::{Due, Kind, Presences};
+use super::sessions::Parked;
 use super::tenants::Tenants;
 use super::truth::{Expected, Session, Truth, WatchGroup, number_of, serial_of};
 use super::wishes::{KnownStates, Prefix};
@@ -85,6 +86,10 @@ pub(super) struct World {
     /// Whether groups wish to be told of changes otherwise than of each and in full, and which states were told.
     pub(super) has_wishes: bool,
     pub(super) known_states: KnownStates,
+    /// Whether connections are lost and come back.
+    pub(super) has_sessions: bool,
+    /// Those that are lost.
+    pub(super) parked: Vec<Parked>,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -139,6 +144,10 @@ impl World {
         if Self::has_lists(seed) {
             (limits.list_members, limits.list_depth) = (rng.random_range(2..=20), 3);
         }
+        let has_sessions = Self::has_sessions(seed);
+        if has_sessions {
+            (limits.park_us_max, limits.unacknowledged_per_watcher) = (3_000, rng.random_range(1..=24));
+        }
         let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
         let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
         let presentities = rng.random_range(2..=24);
@@ -189,6 +198,8 @@ impl World {
             lists: vec![Lists::new(); count],
             has_wishes: Self::has_wishes(seed),
             known_states: KnownStates::new(),
+            has_sessions,
+            parked: Vec::new(),
             trace: 0,
             rng,
         }
@@ -209,6 +220,9 @@ impl World {
         }
         if self.tenants.is_some() && self.rng.random_bool(0.02) {
             return self.operate_tenants();
+        }
+        if self.has_sessions && self.rng.random_bool(0.15) {
+            return self.operate_sessions();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),
@@ -295,6 +309,7 @@ impl World {
             self.take_followers(shard)?;
             self.take_gathered(shard)?;
         }
+        self.take_ended_sessions(shard)?;
         self.take_outcomes(shard)
     }
 

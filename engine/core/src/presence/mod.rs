@@ -18,6 +18,7 @@ mod render;
 pub mod rendition;
 pub mod roster;
 pub mod scheme;
+mod sessions;
 mod shard;
 pub mod stream;
 pub mod view;

@@ -343,8 +343,9 @@ impl<B: ShardMemory> Shard<B> {
     pub fn begin_step(&mut self, now: Tick, subscriptions: usize) -> Work {
         self.fan.pass_time(now);
         let most = self.fan.limits().expiries_per_step as usize;
-        let groups_due = self.fan.expire_groups(most) + self.follow_lists(most) + self.fan.pace_due(most) >= most;
-        let expiring = self.expire_presences() | self.fan.expire_due() | groups_due;
+        let ended = self.fan.expire_groups(most) + self.follow_lists(most);
+        let due = ended + self.fan.pace_due(most) + self.fan.expire_sessions(most);
+        let expiring = self.expire_presences() | self.fan.expire_due() | (due >= most);
         let expiring = expiring | (self.fan.end_gaps(most) >= most);
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();

@@ -9,7 +9,7 @@ pub struct Counters {
     pub owed: u64,
     /// Notes taken from outboxes, but for those that tell again.
     pub delivered: u64,
-    /// Notes that told again what had been told: for a refresh, or a group's longest gap. They are no part of what is owed.
+    /// Notes that told again what had been told: for a refresh, a resume, or a group's longest gap. They are no part of what is owed.
     pub repeated: u64,
     /// Turns that a newer one overtook before they were told.
     pub skipped: u64,
@@ -57,6 +57,10 @@ pub struct Counters {
     pub composed: u64,
     /// Groups that were not renewed in time.
     pub groups_expired: u64,
+    /// Watchers that were resumed here.
+    pub sessions_resumed: u64,
+    /// Parked watchers that nobody resumed in time.
+    pub sessions_expired: u64,
 }
 
 impl Counters {
@@ -89,6 +93,8 @@ impl Counters {
             reevaluated,
             composed,
             groups_expired,
+            sessions_resumed,
+            sessions_expired,
         } = self;
         for (mine, theirs) in [
             (owed, other.owed),
@@ -117,6 +123,8 @@ impl Counters {
             (reevaluated, other.reevaluated),
             (composed, other.composed),
             (groups_expired, other.groups_expired),
+            (sessions_resumed, other.sessions_resumed),
+            (sessions_expired, other.sessions_expired),
         ] {
             *mine += theirs;
         }

@@ -4,7 +4,7 @@
 //! mark says is only a hint: owed is who has not *seen* the topic's turn.
 
 use super::note::Note;
-use super::slot::{CHOOSY, KNOWN, LANES, Outboxes, PACED, SlotRun, place};
+use super::slot::{CHOOSY, KNOWN, LANES, Outboxes, PACED, SlotRun, TRACKED, place};
 use super::topic::{Topic, Topics};
 use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
@@ -90,7 +90,7 @@ impl<B: ShardMemory> FanOut<B> {
         Some(WatcherId { index, generation: self.outboxes.watchers[index].generation })
     }
 
-    /// The notes of a watcher; none if it was closed.
+    /// The notes of a watcher; none if it was closed, or is parked.
     pub fn outbox(&mut self, id: WatcherId) -> Outbox<'_, B> {
         let Some(index) = self.watcher(id) else {
             return Outbox { shard: self, watcher: id, token: 0, run: NONE, cursor: 0, left: 0, approached: NONE };
@@ -217,10 +217,11 @@ impl<B: ShardMemory> Outbox<'_, B> {
             if self.run == NONE || self.left == 0 {
                 return None;
             }
-            // Two copies of the code: one for the few runs whose group has a pace, so that the other knows nothing of it.
+            // Two copies of the code: one for the few runs whose group has a pace or whose watcher counts what it is told, so
+            // that the other knows nothing of either.
             let due = match self.shard.outboxes.runs[self.run].flags {
                 0 => self.due_of_run(u16::MAX),
-                _ => self.due_of_paced_run(),
+                _ => self.due_of_flagged_run(),
             };
             if due.is_some() {
                 return due;
@@ -230,7 +231,7 @@ impl<B: ShardMemory> Outbox<'_, B> {
 
     #[cold]
     #[inline(never)]
-    fn due_of_paced_run(&mut self) -> Option<Due> {
+    fn due_of_flagged_run(&mut self) -> Option<Due> {
         let FanOut { outboxes, now, .. } = &mut *self.shard;
         let open = outboxes.open_lanes(self.run, *now);
         if open == 0 {
@@ -255,6 +256,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
         };
         if flags & PACED != 0 {
             self.shard.outboxes.told(due.group, self.shard.now);
+        }
+        if flags & TRACKED != 0 {
+            self.shard.outboxes.sessions.told(self.watcher.index, due.slot);
         }
         Some(due)
     }

@@ -10,7 +10,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::changes::Wish;
 use super::expiry::{Expiring, Moment, Second};
-use super::slot::{LANES, Outboxes, PACED, SlotRun};
+use super::slot::{LANES, Outboxes, PACED, SlotRun, TRACKED};
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{Categories, GroupId, Tick, WatcherId};
@@ -30,7 +30,7 @@ pub struct Group {
     pub(crate) links: Links,
     pub(crate) len: u32,
     /// When it ends, if it does,
-    expires: Second,
+    pub(crate) expires: Second,
     /// and where it stands among those that end.
     place: u32,
     /// The categories that it wants, as a set's bits; and the number of its pace in the 24 bits above.
@@ -67,7 +67,7 @@ impl Group {
         Categories::from_bits(self.wants_bits())
     }
 
-    fn wants_bits(&self) -> u8 {
+    pub(crate) fn wants_bits(&self) -> u8 {
         self.wants_and_pace as u8
     }
 }
@@ -147,7 +147,7 @@ impl<B: ShardMemory> FanOut<B> {
         self.open_group_of(watcher, token, wants, Some(who))
     }
 
-    fn open_group_of(
+    pub(crate) fn open_group_of(
         &mut self,
         watcher: WatcherId,
         token: u64,
@@ -210,9 +210,7 @@ impl<B: ShardMemory> FanOut<B> {
             return Err(Error::TooBrief { least_us });
         }
         let expires = Second::not_before(self.now.after_micros(lifetime_us.min(most_us)));
-        let Outboxes { groups, group_expiries, .. } = &mut self.outboxes;
-        groups[index].expires = expires;
-        group_expiries.set(groups, index);
+        self.outboxes.set_group_expiry(index, expires);
         Ok(expires.tick())
     }
 
@@ -235,7 +233,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// [`Error::NoSuchGroup`].
     pub fn refresh_group(&mut self, group: GroupId) -> Result<(), Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
-        self.refresh_group_at(index);
+        self.outboxes.mark_group_again(index);
         Ok(())
     }
 
@@ -244,10 +242,11 @@ impl<B: ShardMemory> FanOut<B> {
         self.ended.pop_front()
     }
 
-    /// When the first group ends, or the first pace has something to do.
+    /// When the first group or parked watcher ends, or the first pace has something to do.
     pub(crate) fn first_group_due(&self) -> Option<Tick> {
-        let expires = self.outboxes.group_expiries.first(&self.outboxes.groups).map(|(expires, _)| expires.tick());
-        expires.into_iter().chain(self.outboxes.paces.first()).min()
+        let Outboxes { groups, group_expiries, paces, sessions, .. } = &self.outboxes;
+        let expires = group_expiries.first(groups).map(|(expires, _)| expires.tick());
+        [expires, paces.first(), sessions.first().map(|(until, _)| until)].into_iter().flatten().min()
     }
 
     /// Ends groups that are past their expiry until that has cost so much, each of them and of their subscriptions one;
@@ -289,16 +288,6 @@ impl<B: ShardMemory> FanOut<B> {
         1 + len as usize
     }
 
-    pub(crate) fn refresh_group_at(&mut self, group: u32) -> usize {
-        let (mut run, mut runs) = (self.outboxes.groups[group].runs.head, 0);
-        while run != NONE {
-            self.outboxes.mark_run_again(run);
-            run = self.outboxes.runs[run].links.next;
-            runs += 1;
-        }
-        runs
-    }
-
     pub(crate) fn close_group_at(&mut self, group: u32) {
         while self.outboxes.groups[group].runs.head != NONE {
             let run = self.outboxes.groups[group].runs.head;
@@ -310,9 +299,7 @@ impl<B: ShardMemory> FanOut<B> {
         }
         self.drop_pace(group);
         self.outboxes.wishes.remove(&group);
-        let record = &mut self.outboxes.groups[group];
-        record.expires = Second::NEVER;
-        self.outboxes.group_expiries.set(&mut self.outboxes.groups, group);
+        self.outboxes.set_group_expiry(group, Second::NEVER);
         let record = &mut self.outboxes.groups[group];
         record.generation = record.generation.wrapping_add(1);
         let owner = record.watcher;
@@ -329,7 +316,7 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Takes a free slot of the group's, making a new run if there is none.
     pub(crate) fn take_slot(&mut self, group: u32) -> Result<u32, Error> {
-        let Outboxes { groups, runs, wishes, .. } = &mut self.outboxes;
+        let Outboxes { groups, runs, wishes, sessions, .. } = &mut self.outboxes;
         let record = &mut groups[group];
         let mut run = record.runs.head;
         if run == NONE || runs[run].is_full() {
@@ -337,7 +324,9 @@ impl<B: ShardMemory> FanOut<B> {
             run = runs.insert().map_err(|why| full(why, Bound::Subscriptions, limit, "subscriptions"))?;
             let (watcher, wants_bits) = (record.watcher, record.wants_bits());
             let wish = wishes.get(&group).map_or(0, Wish::flags);
-            let flags = wish | if record.pace().is_some() { PACED } else { 0 };
+            let paced = if record.pace().is_some() { PACED } else { 0 };
+            let tracked = if sessions.of(watcher).is_some() { TRACKED } else { 0 };
+            let flags = wish | paced | tracked;
             runs[run] = SlotRun { watcher, group, wants_bits, flags, ..SlotRun::zeroed() };
             record.runs.push_front(runs, run, SlotRun::links);
             runs.approach_next();
@@ -373,5 +362,12 @@ impl<B: ShardMemory> FanOut<B> {
             group.runs.remove(&mut outboxes.runs, run, SlotRun::links);
             group.runs.push_front(&mut outboxes.runs, run, SlotRun::links);
         }
+    }
+}
+
+impl<B: ShardMemory> Outboxes<B> {
+    pub(crate) fn set_group_expiry(&mut self, group: u32, expires: Second) {
+        self.groups[group].expires = expires;
+        self.group_expiries.set(&mut self.groups, group);
     }
 }

@@ -28,6 +28,7 @@ mod query;
 mod quota;
 mod ready;
 mod request;
+mod session;
 mod slot;
 mod subscriber;
 mod subscription;
@@ -66,6 +67,8 @@ pub use pace::{Gathered, Rate};
 use pace::{GatheredLists, Paces};
 pub use query::Explanation;
 use ready::Ready;
+use session::{Arrivals, Sessions};
+pub use session::{ResumeToken, Session, SessionEnded, SessionRefused};
 use slot::{LANES, Outboxes, Seen, SlotRun};
 use subscriber::EntryRun;
 use tenant::Tenants;
@@ -147,7 +150,7 @@ pub struct Work {
 /// What a shard weighs, in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Footprint {
-    /// Records: slots, subscriber lists, watchers, topics, homes, readers.
+    /// Records: slots, subscriber lists, watchers and what of theirs is not acknowledged, topics, homes, readers.
     pub arenas: u64,
     /// Groups: their records, identities, expiries and paces.
     pub groups: u64,
@@ -207,6 +210,10 @@ pub struct FanOut<B: ShardMemory = Heap> {
     /// Groups that have ended by themselves and were not asked for yet: no more than may end in a step.
     ended: VecDeque<GroupEnded>,
     gathered: GatheredLists,
+    /// Parked watchers that have, as many at the most.
+    ended_sessions: VecDeque<SessionEnded>,
+    /// Subscriptions that have come from another shard and wait for what their home says.
+    arrivals: Arrivals,
     /// Outcomes not taken yet, with the home whose credit they hold.
     outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
     tickets: u64,
@@ -252,6 +259,7 @@ impl<B: ShardMemory> FanOut<B> {
                 paces: Paces::new(limits.paces),
                 wishes: BTreeMap::new(),
                 known_tags: KnownTags::new(),
+                sessions: Sessions::new(limits.watchers),
             },
             topics: Topics {
                 topics: Slab::new(&backing, TOPICS_MAX)?,
@@ -269,6 +277,8 @@ impl<B: ShardMemory> FanOut<B> {
             links: (0..shards).map(|_| Link::new()).collect(),
             ended: VecDeque::new(),
             gathered: GatheredLists::new(),
+            ended_sessions: VecDeque::new(),
+            arrivals: Arrivals::default(),
             outcomes: VecDeque::new(),
             tickets: 0,
             calls: 0,
@@ -329,13 +339,15 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     pub(crate) fn footprint_of_records(&self) -> Footprint {
-        let Outboxes { watchers, groups, runs, ready, group_expiries, paces, .. } = &self.outboxes;
+        let Outboxes { watchers, groups, runs, ready, group_expiries, paces, sessions, .. } = &self.outboxes;
         let tenants = self.tenants.as_ref().map_or(0, |it| it.bytes());
         Footprint {
             arenas: watchers.bytes()
                 + runs.bytes()
                 + ready.bytes()
                 + tenants
+                + sessions.bytes()
+                + self.arrivals.bytes()
                 + self.topics.bytes()
                 + self.gates.bytes()
                 + self.homes.bytes()
@@ -384,6 +396,7 @@ impl<B: ShardMemory> FanOut<B> {
             && self.outcomes.is_empty()
             && self.ended.is_empty()
             && self.gathered.is_empty()
+            && self.ended_sessions.is_empty()
             && self.first_due().is_none_or(|due| due > self.now)
             && self.links.iter().all(Link::is_idle)
             && self.homes.next_expiry().is_none_or(|(expires, _)| expires > self.now)

@@ -25,6 +25,20 @@ pub struct Explanation {
 }
 
 impl<B: ShardMemory> FanOut<B> {
+    /// A watcher's groups, in the order in which they were opened, with what the embedder gave for each.
+    pub fn groups(&self, watcher: WatcherId) -> impl Iterator<Item = (GroupId, u64)> + '_ {
+        let mut group = self.watcher(watcher).map_or(NONE, |index| self.outboxes.watchers[index].groups.head);
+        core::iter::from_fn(move || {
+            if group == NONE {
+                return None;
+            }
+            let record = &self.outboxes.groups[group];
+            let id = GroupId { index: group, generation: record.generation };
+            group = record.links.next;
+            Some((id, record.token))
+        })
+    }
+
     /// A group's subscriptions: place, presentity and view.
     pub fn subscriptions(&self, group: GroupId) -> impl Iterator<Item = (SlotIndex, PresentityId, View)> + '_ {
         let mut run = self.group(group).map_or(NONE, |index| self.outboxes.groups[index].runs.head);

@@ -19,6 +19,7 @@ use super::expiry::Expiries;
 use super::group::Group;
 use super::pace::Paces;
 use super::ready::{Place, Ready};
+use super::session::Sessions;
 use super::watcher::{Standing, Watcher};
 use crate::id::{Categories, Tick};
 use crate::store::{Links, NONE, Record, Slab};
@@ -55,6 +56,8 @@ pub struct SlotRun {
 pub(crate) const PACED: u8 = 1;
 /// The pace holds the run, which is dirty and in no watcher's list.
 pub(crate) const HELD: u8 = 2;
+/// What the run's watcher is told is counted, for it may come back and say how much has arrived.
+pub(crate) const TRACKED: u8 = 4;
 
 /// The run's group has a trigger.
 pub(crate) const CHOOSY: u8 = 8;
@@ -134,6 +137,7 @@ pub(crate) struct Outboxes<B: ShardMemory> {
     /// How groups are told of changes, if not of each and in full.
     pub(crate) wishes: BTreeMap<u32, Wish>,
     pub(crate) known_tags: KnownTags,
+    pub(crate) sessions: Sessions,
 }
 
 impl<B: ShardMemory> Outboxes<B> {
@@ -273,11 +277,27 @@ impl<B: ShardMemory> Outboxes<B> {
         }
     }
 
-    /// Has everything in a run told once more.
-    pub(crate) fn mark_run_again(&mut self, run: u32) {
+    /// Has everything in a group told once more; tells how many runs that was.
+    pub(crate) fn mark_group_again(&mut self, group: u32) -> usize {
+        let (mut run, mut runs) = (self.groups[group].runs.head, 0);
+        while run != NONE {
+            self.mark_lanes_again(run, u16::MAX);
+            run = self.runs[run].links.next;
+            runs += 1;
+        }
+        runs
+    }
+
+    /// Has some of a run's lanes told once more, if they are in use.
+    pub(crate) fn mark_lanes_again(&mut self, run: u32, lanes: u16) {
         let record = &mut self.runs[run];
+        let lanes = lanes & record.used;
+        if lanes == 0 {
+            return;
+        }
         let was_clean = record.dirty == 0;
-        (record.dirty, record.fresh) = (record.used, record.used);
+        record.dirty |= lanes;
+        record.fresh |= lanes;
         if record.flags & HELD != 0 {
             self.leave_pace(run);
             self.enter(run);

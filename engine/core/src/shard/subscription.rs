@@ -171,7 +171,7 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Topics are bounded for those who ask for them. A change of policy may need more, and gets them: there are never
     /// more topics than subscriptions.
-    fn check_topics(&self, more: usize) -> Result<(), Error> {
+    pub(crate) fn check_topics(&self, more: usize) -> Result<(), Error> {
         let limit = self.limits.topics;
         if more != 0 && more as u64 + u64::from(self.topics.topics.live()) > u64::from(limit) {
             return Err(Error::Limit { bound: Bound::Topics, limit: limit.into() });
@@ -310,7 +310,7 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// The topic for a view, made if there is none, and to be kept: a leave that it owed is called off.
-    fn topic_for(&mut self, presentity: PresentityId, view: View) -> Result<u32, Error> {
+    pub(crate) fn topic_for(&mut self, presentity: PresentityId, view: View) -> Result<u32, Error> {
         if let Some(topic) = self.topics.find(presentity, view) {
             return Ok(topic);
         }
@@ -323,7 +323,22 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// Binds a slot to a topic; it is owed the topic's state from now on.
-    fn attach(&mut self, slot: u32, topic: u32) -> Result<(), Error> {
+    pub(crate) fn attach(&mut self, slot: u32, topic: u32) -> Result<(), Error> {
+        self.bind(slot, topic)?;
+        let record = &self.topics.topics[topic];
+        let (run, lane) = place(slot);
+        let slots = &mut self.outboxes.runs[run];
+        slots.seen[lane] = self.outboxes.seen.of_turn(record.turn.wrapping_sub(1));
+        slots.fresh |= 1 << lane;
+        self.counters.owed += 1;
+        if record.has(LIVE) {
+            self.outboxes.mark(&[slot], (topic, record.turn), &mut self.counters);
+        }
+        Ok(())
+    }
+
+    /// Binds a slot to a topic of which it has seen all there is.
+    pub(crate) fn bind(&mut self, slot: u32, topic: u32) -> Result<(), Error> {
         if self.topics.topics[topic].has(OWES_LEAVE) {
             self.settle_interest(topic);
             if !self.topics.topics[topic].has(LIVE) {
@@ -341,16 +356,9 @@ impl<B: ShardMemory> FanOut<B> {
         let slots = &mut self.outboxes.runs[run];
         slots.topics[lane] = topic;
         slots.entries[lane] = entry;
-        slots.seen[lane] = self.outboxes.seen.of_turn(record.turn.wrapping_sub(1));
-        slots.fresh |= 1 << lane;
-        let flags = slots.flags;
-        self.counters.owed += 1;
-        if flags & (CHOOSY | PARTIAL) != 0 {
+        slots.seen[lane] = self.outboxes.seen.of_turn(record.turn);
+        if slots.flags & (CHOOSY | PARTIAL) != 0 {
             self.keep_changes(slot, topic);
-        }
-        let record = &self.topics.topics[topic];
-        if record.has(LIVE) {
-            self.outboxes.mark(&[slot], (topic, record.turn), &mut self.counters);
         }
         Ok(())
     }
@@ -366,6 +374,9 @@ impl<B: ShardMemory> FanOut<B> {
         }
         let slots = &self.outboxes.runs[run];
         let (topic, entry, seen) = (slots.topics[lane], slots.entries[lane], slots.seen[lane]);
+        if !self.arrivals.is_empty() {
+            self.arrivals.forget(topic, slot);
+        }
         let record = &self.topics.topics[topic];
         self.counters.cancelled += u64::from(self.outboxes.seen.behind(record.turn, seen));
         let moved = self.topics.remove_entry(topic, entry);
@@ -394,7 +405,7 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// What becomes of a topic that may have lost its last subscriber.
-    fn drop_if_unwatched(&mut self, topic: u32) {
+    pub(crate) fn drop_if_unwatched(&mut self, topic: u32) {
         if self.topics.topics[topic].len != 0 {
             return;
         }

@@ -69,6 +69,9 @@ impl<B: ShardMemory> FanOut<B> {
             self.topics.parts[topic.parts].history = history;
         }
 
+        if !self.arrivals.is_empty() {
+            self.settle_arrivals(index, turns, jump - turns);
+        }
         if turns != 0 || was_silent {
             self.begin_or_extend_walk(index);
             self.keep_pace(index, turns);

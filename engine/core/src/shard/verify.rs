@@ -30,6 +30,7 @@ impl<B: ShardMemory> FanOut<B> {
         self.verify_slots(slots)?;
         self.verify_lists()?;
         self.verify_tenants()?;
+        self.verify_sessions()?;
         let c = &self.counters;
         let accounted = c.delivered + c.skipped + c.cancelled + c.filtered + self.pending();
         if c.owed != accounted {

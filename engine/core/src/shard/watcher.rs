@@ -1,7 +1,7 @@
 //! Watchers: who is told, and who is not told just now.
 //!
 //! A watcher is one session, on the shard of its connection. Its id carries a generation that is odd while the record
-//! lives, as a group's does. One that is inactive (XEP-0352), or told at a pace, stays out of the queue of the ready with
+//! lives, as a group's does. One that is inactive (XEP-0352), parked (XEP-0198), or told at a pace, stays out of the queue of the ready with
 //! what it has to be told: marks gather as ever and cost what they cost, and it is its turn that finds it held.
 
 use bytemuck::{Pod, Zeroable};
@@ -23,7 +23,7 @@ pub(crate) enum Standing {
     Ready,
     /// Its frontend left some of it untold, and has not called `writable` since.
     Blocked,
-    /// It is inactive, or its next batch is not due yet.
+    /// It is inactive, parked, or its next batch is not due yet.
     Held,
 }
 
@@ -31,8 +31,10 @@ pub(crate) enum Standing {
 pub(crate) const INACTIVE: u8 = 1;
 /// or told in batches, a time apart;
 pub(crate) const IN_BATCHES: u8 = 2;
-/// or its turn is that of its tenant.
+/// or its turn is that of its tenant;
 pub(crate) const OF_TENANT: u8 = 4;
+/// or parked: its connection is gone, and somebody may come back for it.
+pub(crate) const PARKED: u8 = 8;
 
 /// One session that watches.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -48,7 +50,7 @@ pub struct Watcher {
     pub(crate) cursor: u8,
     /// Whether the queue of the ready has a place for it. It outlives the watcher: the place may, too.
     pub(crate) has_place: u8,
-    /// [`INACTIVE`], [`IN_BATCHES`] and [`OF_TENANT`]: looked at when its turn comes, with the line that is needed then.
+    /// [`INACTIVE`], [`IN_BATCHES`], [`OF_TENANT`] and [`PARKED`]: looked at when its turn comes, with the line that is needed then.
     pub(crate) holds: u8,
 }
 
@@ -103,16 +105,21 @@ impl<B: ShardMemory> FanOut<B> {
     /// Returns false, and does nothing, if the watcher was closed before. Costs what its subscriptions cost.
     pub fn close_watcher(&mut self, watcher: WatcherId) -> bool {
         let Some(index) = self.watcher(watcher) else { return false };
+        self.close_watcher_at(index);
+        true
+    }
+
+    pub(crate) fn close_watcher_at(&mut self, index: u32) {
         while self.outboxes.watchers[index].groups.head != crate::store::NONE {
             let group = self.outboxes.watchers[index].groups.head;
             self.close_group_at(group);
         }
         self.outboxes.end_batches(index);
+        self.outboxes.sessions.end(index);
         let record = &mut self.outboxes.watchers[index];
         record.generation = record.generation.wrapping_add(1);
         self.outboxes.watchers.remove(index);
         self.count_watcher(index, false);
-        true
     }
 
     /// Says whether anybody looks at what a watcher is told (XEP-0352: client state indication). An inactive one is told
@@ -159,6 +166,8 @@ impl<B: ShardMemory> FanOut<B> {
 
     pub(crate) fn watcher(&self, id: WatcherId) -> Option<u32> {
         let record = self.outboxes.watchers.get(id.index)?;
-        (record.generation == id.generation && record.generation & 1 == 1).then_some(id.index)
+        // Nobody was given the id of one that is parked; what tells who watches whom may name it all the same.
+        let is_open = record.generation & 1 == 1 && record.holds & PARKED == 0;
+        (record.generation == id.generation && is_open).then_some(id.index)
     }
 }

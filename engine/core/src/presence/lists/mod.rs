@@ -71,6 +71,24 @@ impl Lists {
         self.registry.bytes() + (places * 2) as u64
     }
 
+    /// The list that a group follows, and the view that it subscribes to, if it has no identity.
+    pub(super) fn followed_by(&self, group: GroupId) -> Option<(ListId, Option<View>)> {
+        let list = *self.followed_by.get(&group.index)?;
+        let follower = self.followers.get(&list)?.get(&group.index)?;
+        (follower.generation == group.generation).then_some((list, follower.view))
+    }
+
+    /// Whether such a list was set here.
+    pub(super) fn knows(&self, list: ListId) -> bool {
+        self.registry.contains(list)
+    }
+
+    /// Has a group follow this list that may not be as the list is here.
+    pub(super) fn follow_from_now(&mut self, list: ListId, group: GroupId, view: Option<View>) {
+        self.follow(list, group, view);
+        self.begin_round(list);
+    }
+
     /// Has a group follow this list and no other.
     fn follow(&mut self, list: ListId, group: GroupId, view: Option<View>) {
         self.leave(group.index);

@@ -26,7 +26,7 @@ use crate::id::{CATEGORIES, Category};
 use crate::store::NONE;
 
 /// How a group is told of changes, if not of each and in full.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Wish {
     trigger: Option<Arc<dyn Trigger>>,
     is_partial: bool,
@@ -143,6 +143,11 @@ impl<B: ShardMemory> FanOut<B> {
                 self.topics.documents.changes.note(topic, turn, category, before.as_deref(), after.as_deref());
             }
         }
+    }
+
+    /// Lets a group wish what it wished on another shard.
+    pub(crate) fn put_wish(&mut self, group: u32, wish: Wish) {
+        self.wish(group, |before| *before = wish);
     }
 
     /// Sets or changes what a group wishes, and has its topics know.

@@ -102,7 +102,7 @@ impl<B: ShardMemory> FanOut<B> {
     pub fn set_trigger(&mut self, group: GroupId, trigger: Option<Arc<dyn Trigger>>) -> Result<(), Error> {
         let index = self.group(group).ok_or(Error::NoSuchGroup(group))?;
         self.wish(index, |wish| wish.trigger = trigger);
-        self.refresh_group_at(index);
+        self.outboxes.mark_group_again(index);
         Ok(())
     }
 

@@ -131,6 +131,9 @@ impl<B: ShardMemory> Homes<B> {
         self.views[index] = HomeView {
             expires: Tick::NEVER,
             home,
+            // A view that was forgotten does not begin again: every turn raises the stamp, so none has the number of another
+            // that showed something else, and who comes back after a move knows by it whether he has seen the newest.
+            turn: Stamp::from_bits(self.homes[home].stamp).counter() as u32,
             readers: NONE,
             next: self.homes[home].views,
             expiry_place: NONE,

@@ -1,7 +1,7 @@
 //! Watchers that are told in batches, and what passes over a watcher whose turn has come.
 
 use super::super::slot::Outboxes;
-use super::super::watcher::{IN_BATCHES, INACTIVE, OF_TENANT, Standing};
+use super::super::watcher::{IN_BATCHES, INACTIVE, OF_TENANT, PARKED, Standing};
 use super::super::{FanOut, ShardMemory};
 use super::Rate;
 use crate::error::Error;
@@ -35,12 +35,12 @@ impl<B: ShardMemory> Outboxes<B> {
         is_of_tenant && self.waits_for_its_tenant(watcher) || self.is_held(watcher, now)
     }
 
-    /// Whether a watcher is not told now: it is inactive, or was told a moment ago.
+    /// Whether a watcher is not told now: it is inactive or parked, or was told a moment ago.
     fn is_held(&mut self, watcher: u32, now: Tick) -> bool {
-        if self.watchers[watcher].holds & (INACTIVE | IN_BATCHES) == 0 {
+        if self.watchers[watcher].holds & (INACTIVE | PARKED | IN_BATCHES) == 0 {
             return false;
         }
-        if self.watchers[watcher].holds & INACTIVE == 0 {
+        if self.watchers[watcher].holds & (INACTIVE | PARKED) == 0 {
             let Some(&pace) = self.paces.of_watchers.get(&watcher) else { return false };
             let record = &mut self.paces.paces[pace];
             if now >= record.next() {

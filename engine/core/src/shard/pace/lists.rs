@@ -38,6 +38,13 @@ pub struct Gathered {
     pub pending: u32,
 }
 
+/// A list between two shards.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CarriedList {
+    gathers_until: Option<Tick>,
+    batches: u32,
+}
+
 /// Lists that have gathered and were not asked for: each at most once, so there are no more than lists.
 pub(crate) type GatheredLists = VecDeque<GroupId>;
 
@@ -99,6 +106,24 @@ impl<B: ShardMemory> FanOut<B> {
     pub fn list_version(&self, group: GroupId) -> Option<u32> {
         let pace = &self.outboxes.paces.paces[self.outboxes.groups[self.group(group)?].pace()?];
         pace.is_list.then_some(pace.batches)
+    }
+
+    /// What makes a group a list, if it is one.
+    pub(crate) fn carry_list(&self, group: u32) -> Option<CarriedList> {
+        let pace = &self.outboxes.paces.paces[self.outboxes.groups[group].pace()?];
+        let gathers_until = pace.gathering.map(|gathering| gathering.until);
+        pace.is_list.then_some(CarriedList { gathers_until, batches: pace.batches })
+    }
+
+    /// Makes a group the list that another shard had.
+    pub(crate) fn put_list(&mut self, group: u32, carried: CarriedList) -> Result<(), Error> {
+        let pace = self.outboxes.pace_of_group(group, self.now)?;
+        let paces = &mut self.outboxes.paces;
+        let record = &mut paces.paces[pace];
+        (record.is_list, record.batches) = (true, carried.batches);
+        record.gathering = carried.gathers_until.map(|until| Gathering { until, looks: true });
+        paces.reschedule(pace);
+        Ok(())
     }
 
     fn members_without_state(&self, group: u32) -> impl Iterator<Item = PresentityId> + '_ {

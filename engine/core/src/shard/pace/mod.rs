@@ -15,8 +15,8 @@ mod verify;
 use alloc::collections::BTreeMap;
 
 pub use lists::Gathered;
-pub(crate) use lists::GatheredLists;
 use lists::Gathering;
+pub(crate) use lists::{CarriedList, GatheredLists};
 use rate::REPEAT_US_MIN;
 pub use rate::Rate;
 
@@ -177,6 +177,16 @@ impl Paces {
         self.paces.bytes() + self.due.bytes() + (self.of_watchers.len() * 2 * size_of::<[u32; 2]>()) as u64
     }
 
+    /// How a group's pace tells it.
+    pub(crate) fn rate(&self, pace: u32) -> Rate {
+        self.paces[pace].rate
+    }
+
+    /// The least time between two batches of a watcher; 0 if it is told as changes come.
+    pub(crate) fn gap_of_watcher(&self, watcher: u32) -> u64 {
+        self.of_watchers.get(&watcher).map_or(0, |&pace| self.paces[pace].rate.gap_us_min)
+    }
+
     fn insert(&mut self, owner: u32, is_of_watcher: bool, now: Tick) -> Result<u32, Error> {
         let limit = self.paces.limit();
         let pace = self.paces.insert().map_err(|why| full(why, Bound::Paces, limit, "paces"))?;
@@ -237,7 +247,7 @@ impl<B: ShardMemory> FanOut<B> {
                 done += self.outboxes.release(pace);
             }
             if repeat <= self.now {
-                done += self.refresh_group_at(owner);
+                done += self.outboxes.mark_group_again(owner);
                 // What is told next sets it again: a watcher that cannot be told now costs nothing meanwhile.
                 self.outboxes.paces.paces[pace].repeat = Tick::NEVER;
             }

@@ -3,7 +3,7 @@
 use super::super::ShardMemory;
 use super::super::slot::{HELD, Outboxes, PACED};
 use super::super::verify::wrong;
-use super::super::watcher::{IN_BATCHES, INACTIVE, Standing};
+use super::super::watcher::{IN_BATCHES, INACTIVE, PARKED, Standing};
 use crate::error::Corrupt;
 use crate::id::Tick;
 use crate::store::NONE;
@@ -48,9 +48,10 @@ impl<B: ShardMemory> Outboxes<B> {
                 return wrong("who is told in batches has a pace", watcher);
             }
             let is_held = record.standing == Standing::Held as u8;
-            let comes_again = record.holds & INACTIVE != 0 || pace.is_some_and(|pace| pace.due != Tick::NEVER);
+            let comes_again =
+                record.holds & (INACTIVE | PARKED) != 0 || pace.is_some_and(|pace| pace.due != Tick::NEVER);
             if is_held && !comes_again {
-                return wrong("who is held is inactive, or due some time", watcher);
+                return wrong("who is held is inactive or parked, or due some time", watcher);
             }
         }
         self.paces.due.verify(&self.paces.paces)?;

@@ -113,8 +113,11 @@ impl<B: ShardMemory> FanOut<B> {
     /// Whose a watcher is.
     #[must_use]
     pub fn tenant_of(&self, watcher: WatcherId) -> Option<TenantId> {
-        let index = self.watcher(watcher)?;
-        Some(TenantId(self.outboxes.ready.by_tenant.as_ref().map_or(0, |it| it.tenant_of(index))))
+        Some(self.tenant_of_watcher(self.watcher(watcher)?))
+    }
+
+    pub(crate) fn tenant_of_watcher(&self, watcher: u32) -> TenantId {
+        TenantId(self.outboxes.ready.by_tenant.as_ref().map_or(0, |it| it.tenant_of(watcher)))
     }
 
     /// Whether a tenant may open another watcher.
