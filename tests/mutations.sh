@@ -43,6 +43,10 @@ mutations=(
 "32|a tenant that floods takes the credits of the others|sim|$core/tenant/mod.rs|s/ && credits\.out\(id\.0\) < share;/; let _ = share;/"
 "33|a resume marks nothing that was not acknowledged|sim|$core/session/park.rs|s/self\.mark_lanes_again\(run, 1 << lane\);/let _ = (run, lane);/"
 "34|a resumed subscription does not wait for its home|sim|$core/session/moved.rs|s/ && !member\.was_silent && is_as_new;/ && (true || is_as_new);/"
+"23|the end of a watcher is not told to who was told of it|sim|$core/watcher_information/list.rs|s/if entry\.born > told \{/if entry.born > told || told != 0 {/"
+"24|a subscription that policy moves is not reported|sim|$core/subscription.rs|s/self\.note_moved\([^;]*;/let _ = left;/"
+"25|what a walk tells of later changes is forgotten|sim|$core/watcher_information/list.rs|s/cursor\.glimpsed = self\.changes;//"
+"26|a leave waits for a report that waits for a join behind it|sim|$core/watcher_information/report.rs|s/ && !self\.reports\.unsettled\.contains\(presentity\)\n/\n/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 

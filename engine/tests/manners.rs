@@ -173,7 +173,63 @@ fn a_shard_that_never_spins_wakes_for_the_next_batch(on: On) {
     engine.shutdown().expect("it ends well");
 }
 
+/// A frontend with an owner who follows who watches him, on one shard of several.
+struct Owner {
+    is_new: bool,
+    owner: PresentityId,
+    told: mpsc::Sender<WatcherInformation>,
+}
+
+impl Frontend for Owner {
+    fn poll(&mut self, shard: &mut Shard, _: Tick) -> Poll {
+        if std::mem::take(&mut self.is_new) {
+            let watcher = shard.open_watcher(7).expect("room");
+            let owner = Identity::of(self.owner).into();
+            let group = shard.open_group_for(watcher, 8, Categories::ALL, owner).expect("room");
+            shard.follow_watchers(group, self.owner).expect("he is the owner");
+            return Poll::WORKED;
+        }
+        Poll::IDLE
+    }
+
+    fn ready(&mut self, _: WatcherId, _: &mut Outbox<'_>) {}
+
+    fn watchers_changed(&mut self, shard: &mut Shard, follower: Follower) {
+        assert_eq!((follower.watcher_token, follower.group_token), (7, 8));
+        if let Some(told) = shard.watcher_information(follower.group) {
+            // The test may be over.
+            let _ = self.told.send(told);
+        }
+    }
+}
+
+fn an_owner_learns_of_watchers_on_every_shard_while_all_sleep(on: On) {
+    let (sender, told) = mpsc::channel();
+    let start = on.builder(2).with(|builder| builder.spin(Duration::ZERO));
+    let ken = one_on_each(2)[1];
+    let make = move |core: Core| Owner { is_new: core.index.index() == 0, owner: ken, told: sender.clone() };
+    let engine = start.start(make).expect("an engine starts");
+    let door = engine.handle();
+    let hear = || told.recv_timeout(LONG).expect("the shard wakes for it");
+    assert_eq!(hear().watchers.len(), 0, "nobody watches him yet");
+    let mut watchers = Vec::new();
+    for token in 0..4 {
+        let mut watcher = door.watcher(token).wait().expect("it opens");
+        watcher.subscribe(&[ken]).wait().expect("it subscribes");
+        watchers.push(watcher);
+        let news = hear();
+        assert!(!news.full && news.watchers.len() == 1, "{news:?}");
+        assert_eq!(news.watchers[0].status, WatcherStatus::Active);
+    }
+    for watcher in watchers {
+        watcher.close();
+        assert_eq!(hear().watchers[0].event, WatcherEvent::Deactivated);
+    }
+    engine.shutdown().expect("it ends well");
+}
+
 on_every_runtime!(
+    an_owner_learns_of_watchers_on_every_shard_while_all_sleep,
     who_looks_again_is_told_the_newest_at_once,
     what_waits_for_a_rate_comes_to_an_engine_that_sleeps,
     a_frontend_is_told_of_a_group_that_has_ended,

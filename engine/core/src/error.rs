@@ -69,6 +69,12 @@ pub enum Bound {
     /// [`crate::Limits::pending_per_presentity`].
     #[error("pending_per_presentity")]
     Pending,
+    /// [`crate::Limits::followers_per_presentity`].
+    #[error("followers_per_presentity")]
+    Followers,
+    /// [`crate::Limits::followed_presentities`].
+    #[error("followed_presentities")]
+    Followed,
     /// [`crate::Limits::name_bytes`].
     #[error("name_bytes")]
     NameBytes,
@@ -189,6 +195,9 @@ pub enum Error {
     /// The group has an identity, so what it sees is policy's to say and not the caller's.
     #[error("{0:?} has an identity: what it sees is for policy to say, so let it watch")]
     HasIdentity(GroupId),
+    /// Who watches a presentity is told to its own groups only.
+    #[error("who watches {0:?} is told to itself only")]
+    NotOwner(PresentityId),
     /// The scheme composes states of what endpoints publish: they cannot be set one by one.
     #[error("the scheme composes states: publish for an endpoint of the presentity's")]
     Composed,

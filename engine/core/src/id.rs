@@ -385,6 +385,10 @@ impl ShardSet {
         (0..SHARDS_MAX as u8).map(ShardIndex).filter(move |shard| self.0 >> shard.0 & 1 == 1)
     }
 
+    pub(crate) const fn contains(self, shard: ShardIndex) -> bool {
+        self.0 >> shard.0 & 1 == 1
+    }
+
     pub(crate) fn insert(&mut self, shard: ShardIndex) {
         self.0 |= 1 << shard.0;
     }

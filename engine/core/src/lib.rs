@@ -73,6 +73,10 @@ pub use presence::stream::{Audit, Audited, PresenceEvent, PresenceEventKind};
 pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
 pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
+pub use shard::watcher_information::{
+    Follower, ListedWatcher, Stretch, WatcherEvent, WatcherInformation, WatcherKey, WatcherMessage, WatcherPiece,
+    WatcherStatus,
+};
 pub use shard::{
     Change, Counters, Differ, EndReason, Explanation, FanOut, Footprint, Gathered, GroupEnded, MESSAGES_TOGETHER,
     MembersChanged, Note, Outbox, PartTrigger, Population, Rate, ResumeToken, Session, SessionEnded, SessionRefused,

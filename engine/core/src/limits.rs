@@ -116,6 +116,14 @@ pub struct Limits {
     pub pending_per_presentity: u32,
     /// Policies that some interested shard has still to apply.
     pub policy_edits: u32,
+    /// Watchers of one presentity that each shard lists for an owner who follows them; those beyond are counted. About 200
+    /// bytes each, on the watcher's shard, at home and where the owner is, while he follows.
+    pub watchers_listed: u32,
+    /// Groups of this shard that follow the watchers of one presentity: an owner's devices.
+    pub followers_per_presentity: u32,
+    /// Presentities whose watchers groups of this shard follow, with those whose home was not told yet that none does any
+    /// more. Each costs its home a message for sixteen of its watchers that come or go.
+    pub followed_presentities: u32,
     /// How long a change of policy may take to reach every interested shard, in microseconds, before its ticket ends as
     /// incomplete. It goes on all the same.
     pub policy_apply_us: u64,
@@ -169,6 +177,9 @@ impl Default for Limits {
             rules_per_policy: 4_096,
             pending_per_presentity: 200,
             policy_edits: 1_024,
+            watchers_listed: 1_000,
+            followers_per_presentity: 64,
+            followed_presentities: 1_000_000,
             policy_apply_us: 1_000_000,
             audit_entries: 4_096,
             name_bytes: 3_071,
@@ -234,6 +245,9 @@ impl Limits {
             ("rules_per_policy", self.rules_per_policy.into(), 1, INDEX_MAX),
             ("pending_per_presentity", self.pending_per_presentity.into(), 1, INDEX_MAX),
             ("policy_edits", self.policy_edits.into(), 1, INDEX_MAX),
+            ("watchers_listed", self.watchers_listed.into(), 1, 1 << 20),
+            ("followers_per_presentity", self.followers_per_presentity.into(), 1, 1 << 20),
+            ("followed_presentities", self.followed_presentities.into(), 1, INDEX_MAX),
             ("policy_apply_us", self.policy_apply_us, 1, TIME_MAX),
             ("audit_entries", self.audit_entries.into(), 1, INDEX_MAX),
             ("name_bytes", self.name_bytes.into(), 1, 1 << 20),

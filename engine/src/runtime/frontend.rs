@@ -6,7 +6,7 @@
 
 use std::task::Waker;
 
-use fanfare_core::{Gathered, GroupEnded, Outcome, SessionEnded, ShardIndex, Tick, Ticket, WatcherId};
+use fanfare_core::{Follower, Gathered, GroupEnded, Outcome, SessionEnded, ShardIndex, Tick, Ticket, WatcherId};
 
 use super::clock::Clock;
 use super::reactor::Io;
@@ -41,6 +41,13 @@ pub trait Frontend {
     /// A parked watcher was closed: nobody has resumed it in time.
     fn session_ended(&mut self, ended: SessionEnded) {
         let _ = ended;
+    }
+
+    /// There may be something new for a group that follows who watches its owner. Take it by
+    /// [`Shard::watcher_information`](fanfare_core::FanOut::watcher_information), now or when its socket has room: it will be
+    /// newer then.
+    fn watchers_changed(&mut self, shard: &mut Shard, follower: Follower) {
+        let _ = (shard, follower);
     }
 
     /// The watcher has something to be told. Take what its socket has room for and leave the rest: it will be newer

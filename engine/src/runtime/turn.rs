@@ -375,6 +375,11 @@ impl<F: Frontend> Turns<F> {
             drained = true;
             self.frontend.session_ended(ended);
         }
+        for _ in 0..READY_MIN {
+            let Some(follower) = self.shard.next_follower() else { break };
+            drained = true;
+            self.frontend.watchers_changed(&mut self.shard, follower);
+        }
         for _ in 0..(READY_PER_ENTRY * self.walk_entries).max(READY_MIN) {
             let Some(mut outbox) = self.shard.next_outbox() else { break };
             drained = true;

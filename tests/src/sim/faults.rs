@@ -116,4 +116,14 @@ faults! {
     over_budget,
     /// A tenant's share of credits was used up while others asked, too.
     no_share,
+    /// An owner began to follow who watches him.
+    followed,
+    /// A follower was told something.
+    follower_told,
+    /// A follower had fallen so far behind that it was told the whole list again.
+    follower_told_all_again,
+    /// More watched somebody than may be listed.
+    watcher_left_out,
+    /// Somebody was listed who waits for the owner's decision and does not subscribe.
+    watcher_waiting,
 }

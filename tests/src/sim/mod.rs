@@ -4,6 +4,7 @@
 
 mod actors;
 mod faults;
+mod followers;
 mod lists;
 mod manners;
 mod network;

@@ -116,6 +116,7 @@ impl World {
             let stamp = self.shards[to].stamp_at_home(presentity);
             let number = self.policies.accepted(presentity, guard, stamp);
             self.awaited.insert((from, ticket), Awaited::Policy(presentity, number));
+            self.answer_waiting(presentity);
         }
         if let Some(presentity) = about {
             if self.shards[to].counters().evicted != evicted {
@@ -159,6 +160,7 @@ impl World {
                 // The stamp that it is accepted as of is known when it is; see `hand_in`.
                 Awaited::Policy(edit.presentity, 0)
             }
+            Request::Ask { presentity, who } => Awaited::Decision(self.serve_ask(*presentity, who)),
             _ => return Ok(()),
         };
         match self.awaited.insert((from, *ticket), awaited) {

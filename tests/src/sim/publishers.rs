@@ -34,7 +34,7 @@ impl World {
         self.presences.as_ref().is_some_and(|presences| presences.kind != Kind::SetDirectly)
     }
 
-    fn any_identity(&mut self) -> Identity {
+    pub(super) fn any_identity(&mut self) -> Identity {
         let user = PresentityId::new(self.rng.random_range(1..=USERS));
         Identity { user, groups: [self.rng.random_range(0..2u64)].into(), ..Identity::default() }
     }

@@ -32,6 +32,8 @@ impl World {
                 return Err(format!("group {key} was refreshed or resumed and not told again"));
             }
         }
+        self.tell_those_behind()?;
+        self.check_followers()?;
         if self.has_manners { self.check_manners() } else { Ok(()) }
     }
 
@@ -41,6 +43,7 @@ impl World {
             self.shards[session.shard].close_watcher(session.id);
         }
         self.groups.clear();
+        self.followers.believed.clear();
         self.settle()?;
         self.verify()?;
         for (index, shard) in self.shards.iter().enumerate() {
@@ -63,6 +66,7 @@ impl World {
                 while let Some(watcher) = self.shards[shard].next_ready() {
                     self.drain(shard, watcher, usize::MAX)?;
                 }
+                self.tell_followers(shard, usize::MAX)?;
             }
             for key in self.sessions.keys().copied().collect::<Vec<_>>() {
                 let session = &self.sessions[&key];

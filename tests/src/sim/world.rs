@@ -13,6 +13,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 
 use super::OPERATIONS;
 use super::faults::Faults;
+use super::followers::Followers;
 use super::lists::Lists;
 use super::network::Network;
 use super::policies::Policies;
@@ -48,6 +49,7 @@ pub(super) enum Awaited {
     Endpoint(PresentityId, EndpointId, Due),
     /// The number of the policy among its presentity's.
     Policy(PresentityId, usize),
+    Decision(View),
 }
 
 pub(super) struct World {
@@ -90,6 +92,10 @@ pub(super) struct World {
     pub(super) has_sessions: bool,
     /// Those that are lost.
     pub(super) parked: Vec<Parked>,
+    /// Whether owners follow who watches them,
+    pub(super) has_followers: bool,
+    /// and what those believe.
+    pub(super) followers: Followers,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -148,6 +154,12 @@ impl World {
         if has_sessions {
             (limits.park_us_max, limits.unacknowledged_per_watcher) = (3_000, rng.random_range(1..=24));
         }
+        let has_followers = Self::has_followers(seed);
+        if has_followers {
+            limits.watchers_listed =
+                if rng.random_bool(0.5) { rng.random_range(1..=3) } else { rng.random_range(1..=30) };
+            (limits.followers_per_presentity, limits.followed_presentities) = (3, rng.random_range(1..=8));
+        }
         let seen_bits = if rng.random_bool(0.7) { 6 } else { 16 };
         let seeds: Vec<u64> = (0..count).map(|_| rng.random()).collect();
         let presentities = rng.random_range(2..=24);
@@ -200,6 +212,8 @@ impl World {
             known_states: KnownStates::new(),
             has_sessions,
             parked: Vec::new(),
+            has_followers,
+            followers: Followers::default(),
             trace: 0,
             rng,
         }
@@ -223,6 +237,9 @@ impl World {
         }
         if self.has_sessions && self.rng.random_bool(0.15) {
             return self.operate_sessions();
+        }
+        if self.has_followers && self.rng.random_bool(0.25) {
+            return self.operate_followers();
         }
         match self.rng.random_range(0..100u32) {
             0..=4 => self.open_session(),
@@ -355,6 +372,7 @@ impl World {
                 self.policies.completed(*presentity, *number);
                 true
             }
+            (Awaited::Decision(view), Outcome::Decided(verdict)) => *view == verdict.view,
             (Awaited::Policy(..), Outcome::Incomplete { shards, .. }) => {
                 self.faults.policy_incomplete += 1;
                 !shards.is_empty()

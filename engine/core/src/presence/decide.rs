@@ -116,6 +116,7 @@ impl<B: ShardMemory> Shard<B> {
         let ward = self.ward_for(presentity)?;
         let watcher = who.user;
         self.desk.edit(ward, |record| rare(record).pending.push(who));
+        self.tell_who_waits(presentity);
         self.audit(ward, Audited::Asked { watcher });
         Ok(verdict)
     }
@@ -141,6 +142,7 @@ impl<B: ShardMemory> Shard<B> {
             rare(record).pending = waiting;
             drop_empty_rare(record);
         });
+        self.tell_who_was_answered(presentity, &answered);
         for who in answered {
             self.audit(ward, Audited::Answered { watcher: who.user });
         }

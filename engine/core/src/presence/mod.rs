@@ -22,5 +22,6 @@ mod sessions;
 mod shard;
 pub mod stream;
 pub mod view;
+mod watchers;
 
 pub use shard::{Shard, ShardConfig};

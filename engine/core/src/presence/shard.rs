@@ -252,6 +252,7 @@ impl<B: ShardMemory> Shard<B> {
             Message::Leave(interest) => self.take_leave(from, interest),
             Message::Applied { presentity, epoch } => self.take_applied(from, presentity, epoch),
             Message::Request { ticket, request } => self.serve(from, ticket, request),
+            Message::Watchers(message) => self.take_information(from, *message),
         }
     }
 
@@ -279,6 +280,7 @@ impl<B: ShardMemory> Shard<B> {
         let Interest { presentity, view, policy, .. } = interest;
         self.recall_policy(presentity, policy);
         self.fan.take_join(from, interest);
+        self.fan.interest_has_changed(from, presentity);
         if self.desk.scheme.has_events() {
             // To tell of a first watcher, the presentity has to be known. Watchers must not take the room of those who
             // publish, so for half of it there is no event.
@@ -304,6 +306,7 @@ impl<B: ShardMemory> Shard<B> {
     fn take_leave(&mut self, from: ShardIndex, interest: Interest) {
         let Interest { presentity, view, .. } = interest;
         self.fan.take_leave(from, interest);
+        self.fan.interest_has_changed(from, presentity);
         if let Some(view) = self.fan.homes.find(presentity, view) {
             self.drop_view_if_unwatched(view);
         }
@@ -349,10 +352,11 @@ impl<B: ShardMemory> Shard<B> {
         let expiring = expiring | (self.fan.end_gaps(most) >= most);
         self.end_overdue_edits();
         let more_for_self = self.take_own_messages();
-        let walk_entries = self.fan.reevaluate(subscriptions);
+        let reevaluated = self.fan.reevaluate(subscriptions);
+        let walk_entries = reevaluated + self.fan.gather_watchers((subscriptions - reevaluated).max(1));
         Work {
             walk_entries,
-            more: expiring || more_for_self || !self.fan.gates.is_settled(),
+            more: expiring || more_for_self || !self.fan.gates.is_settled() || self.fan.has_watchers_to_gather(),
             deadline: self.deadline(),
         }
     }
@@ -420,7 +424,8 @@ impl<B: ShardMemory> Shard<B> {
     /// What the shard weighs now. Looks at a thousand tables: for reports, not for each turn.
     #[must_use]
     pub fn footprint(&self) -> Footprint {
-        Footprint { presence: self.desk.bytes(), ..self.fan.footprint_of_records() }
+        let records = self.fan.footprint_of_records();
+        Footprint { presence: records.presence + self.desk.bytes(), ..records }
     }
 
     /// Checks every invariant that can be seen from inside one shard. Looks at everything several times.

@@ -61,6 +61,8 @@ pub struct Counters {
     pub sessions_resumed: u64,
     /// Parked watchers that nobody resumed in time.
     pub sessions_expired: u64,
+    /// Messages about who watches whom.
+    pub information_sent: u64,
 }
 
 impl Counters {
@@ -95,6 +97,7 @@ impl Counters {
             groups_expired,
             sessions_resumed,
             sessions_expired,
+            information_sent,
         } = self;
         for (mine, theirs) in [
             (owed, other.owed),
@@ -125,6 +128,7 @@ impl Counters {
             (groups_expired, other.groups_expired),
             (sessions_resumed, other.sessions_resumed),
             (sessions_expired, other.sessions_expired),
+            (information_sent, other.information_sent),
         ] {
             *mine += theirs;
         }

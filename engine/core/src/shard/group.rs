@@ -11,6 +11,7 @@ use bytemuck::{Pod, Zeroable};
 use super::changes::Wish;
 use super::expiry::{Expiring, Moment, Second};
 use super::slot::{LANES, Outboxes, PACED, SlotRun, TRACKED};
+use super::watcher_information::WatcherEvent;
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{Categories, GroupId, Tick, WatcherId};
@@ -188,7 +189,7 @@ impl<B: ShardMemory> FanOut<B> {
     /// Returns false, and does nothing, if the group was closed before. Costs two to three cache misses a subscription.
     pub fn close_group(&mut self, group: GroupId) -> bool {
         let Some(index) = self.group(group) else { return false };
-        self.close_group_at(index);
+        self.close_group_at(index, WatcherEvent::Timeout);
         true
     }
 
@@ -284,16 +285,20 @@ impl<B: ShardMemory> FanOut<B> {
             group_token: token,
             why,
         });
-        self.close_group_at(index);
+        self.close_group_at(index, why.into());
         1 + len as usize
     }
 
-    pub(crate) fn close_group_at(&mut self, group: u32) {
+    /// Closes a group; whoever follows the watchers of those it watched is told why.
+    pub(crate) fn close_group_at(&mut self, group: u32, why: WatcherEvent) {
+        if !self.followings.is_empty() {
+            self.unfollow(group);
+        }
         while self.outboxes.groups[group].runs.head != NONE {
             let run = self.outboxes.groups[group].runs.head;
             for lane in 0..LANES {
                 if self.outboxes.runs[run].used & 1 << lane != 0 {
-                    self.end_subscription(run * LANES + lane);
+                    self.end_subscription(run * LANES + lane, why);
                 }
             }
         }

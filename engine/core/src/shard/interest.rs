@@ -57,6 +57,10 @@ impl<B: ShardMemory> FanOut<B> {
             // Its documents go back with it, and there is no room for them.
             return None;
         }
+        if is_leave && !self.reports.is_empty() && self.is_reported_before_leave(record.presentity) {
+            // Whoever follows is told first how its watchers ended.
+            return None;
+        }
         let interest = Interest {
             presentity: record.presentity,
             view: record.view,

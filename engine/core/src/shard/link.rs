@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use super::home::{Reader, WANTS_GUARD};
 use super::message::{Message, NewGuard, Outcome, Part, Parts, Update};
+use super::watcher_information::{Marks, Owed};
 use super::{FanOut, ShardMemory};
 use crate::document::Document;
 use crate::id::{CATEGORIES, Category, ShardIndex, ShardSet, Ticket};
@@ -26,11 +27,15 @@ pub(crate) struct Link {
     pub(crate) updates: List,
     /// Gates that have applied a policy and not told that home yet.
     pub(crate) applied: List,
+    /// What is owed about watchers who are followed.
+    pub(crate) information: Marks<Owed>,
     /// Documents to be handed back to that home.
     pub(crate) returns: VecDeque<Document>,
     /// Whose turn it is: requests and their answers, interest, updates, policies applied. None of them may hold up the
     /// others, whatever the size of the ring.
     turn: u8,
+    /// Whether watchers had the turn of policies last: they share it.
+    told_of_watchers: bool,
 }
 
 impl Link {
@@ -42,8 +47,10 @@ impl Link {
             interests: List::EMPTY,
             updates: List::EMPTY,
             applied: List::EMPTY,
+            information: Marks::default(),
             returns: VecDeque::new(),
             turn: 0,
+            told_of_watchers: false,
         }
     }
 
@@ -53,6 +60,7 @@ impl Link {
             && self.interests.is_empty()
             && self.updates.is_empty()
             && self.applied.is_empty()
+            && self.information.is_empty()
             && self.returns.is_empty()
     }
 }
@@ -67,8 +75,21 @@ impl<B: ShardMemory> FanOut<B> {
             0 => self.next_transaction(to),
             1 => self.next_interest(to),
             2 => self.next_update(to),
-            _ => self.next_applied(to),
+            _ => self.next_applied_or_information(to),
         })
+    }
+
+    fn next_applied_or_information(&mut self, to: ShardIndex) -> Option<Message> {
+        let link = &mut self.links[to.index()];
+        if link.information.is_empty() {
+            return self.next_applied(to);
+        }
+        link.told_of_watchers = !link.told_of_watchers;
+        if link.told_of_watchers {
+            self.next_information(to).or_else(|| self.next_applied(to))
+        } else {
+            self.next_applied(to).or_else(|| self.next_information(to))
+        }
     }
 
     fn next_transaction(&mut self, to: ShardIndex) -> Option<Message> {

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::watcher_information::WatcherEvent;
 use super::{FanOut, ShardMemory};
 use crate::error::Error;
 use crate::id::{GroupId, PresentityId, View};
@@ -49,7 +50,7 @@ impl<B: ShardMemory> FanOut<B> {
         let others: Vec<u32> =
             self.subscriptions(group).filter(|(_, who, _)| kept.binary_search(who).is_err()).map(|it| it.0.0).collect();
         for &slot in &others {
-            self.end_subscription(slot);
+            self.end_subscription(slot, WatcherEvent::Timeout);
         }
         others.len()
     }

@@ -15,6 +15,7 @@ use crate::guard::{Guard, Verdict};
 use crate::id::{Category, PolicyEpoch, PresentityId, ShardSet, Stamp, Tick, Ticket, View};
 use crate::identity::Identity;
 use crate::publication::{EndpointPublication, NameClaim, PolicyEdit};
+use crate::shard::watcher_information::WatcherMessage;
 
 /// One entry of a link.
 #[derive(Debug)]
@@ -46,6 +47,8 @@ pub enum Message {
         /// The newest that is applied there.
         epoch: PolicyEpoch,
     },
+    /// Who watches whom, for owners who follow it.
+    Watchers(Box<WatcherMessage>),
 }
 
 /// A request to a home.

@@ -39,6 +39,7 @@ mod verify;
 mod walk;
 mod wanted;
 mod watcher;
+pub(crate) mod watcher_information;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -75,6 +76,7 @@ use tenant::Tenants;
 use topic::{Topic, TopicPlaces, Topics};
 use walk::Walks;
 use watcher::Watcher;
+use watcher_information::{FollowedPresentities, Followings, Reports};
 
 use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
@@ -162,7 +164,8 @@ pub struct Footprint {
     pub retired: u64,
     /// What of `arenas` and `tables` topics take: their records, without subscriber lists.
     pub topics: u64,
-    /// What endpoints have published, without documents, and what is under way about policies.
+    /// What endpoints have published, without documents, what is under way about policies, and lists of watchers who are
+    /// followed.
     pub presence: u64,
 }
 
@@ -207,6 +210,10 @@ pub struct FanOut<B: ShardMemory = Heap> {
     pub(crate) gates: Gates,
     pub(crate) homes: Homes<B>,
     links: Box<[Link]>,
+    /// Who watches whom: what this shard reports, what it gathers as a home, and what its groups follow.
+    reports: Reports,
+    followed: FollowedPresentities,
+    followings: Followings,
     /// Groups that have ended by themselves and were not asked for yet: no more than may end in a step.
     ended: VecDeque<GroupEnded>,
     gathered: GatheredLists,
@@ -275,6 +282,9 @@ impl<B: ShardMemory> FanOut<B> {
             gates: Gates::new(guard, views, seed),
             homes: Homes::new(&backing, epoch, seed)?,
             links: (0..shards).map(|_| Link::new()).collect(),
+            reports: Reports::new(limits.watchers_listed),
+            followed: FollowedPresentities::default(),
+            followings: Followings::default(),
             ended: VecDeque::new(),
             gathered: GatheredLists::new(),
             ended_sessions: VecDeque::new(),
@@ -362,7 +372,7 @@ impl<B: ShardMemory> FanOut<B> {
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,
             topics: self.topics.record_bytes() + self.topics.table.bytes(),
-            presence: 0,
+            presence: self.information_bytes(),
         }
     }
 
@@ -397,6 +407,7 @@ impl<B: ShardMemory> FanOut<B> {
             && self.ended.is_empty()
             && self.gathered.is_empty()
             && self.ended_sessions.is_empty()
+            && self.information_rests()
             && self.first_due().is_none_or(|due| due > self.now)
             && self.links.iter().all(Link::is_idle)
             && self.homes.next_expiry().is_none_or(|(expires, _)| expires > self.now)

@@ -7,6 +7,7 @@
 use super::gate::Gates;
 use super::slot::{CHOOSY, KNOWN, LANES, PARTIAL, place};
 use super::topic::{CLOSED, JOINED, LIVE, OWES_JOIN, OWES_LEAVE, WALKS};
+use super::watcher_information::WatcherEvent;
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::{GroupId, PresentityId, View};
@@ -52,6 +53,19 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     fn subscribe_in(
+        &mut self,
+        index: u32,
+        presentities: &[PresentityId],
+        view_of: impl Fn(&Gates, PresentityId) -> View,
+    ) -> Result<usize, Error> {
+        let made = self.subscribe_each_in(index, presentities, view_of);
+        if !self.reports.is_empty() {
+            self.note_subscribed(index, presentities);
+        }
+        made
+    }
+
+    fn subscribe_each_in(
         &mut self,
         index: u32,
         presentities: &[PresentityId],
@@ -105,7 +119,7 @@ impl<B: ShardMemory> FanOut<B> {
         let mut ended = 0;
         for &presentity in presentities {
             if let Some(slot) = self.subscription_of(index, presentity) {
-                self.end_subscription(slot);
+                self.end_subscription(slot, WatcherEvent::Timeout);
                 ended += 1;
             }
         }
@@ -148,6 +162,7 @@ impl<B: ShardMemory> FanOut<B> {
             self.drop_if_unwatched(to);
             return Err(why);
         }
+        let left = self.topics.topics[from].view;
         let (shown, was_live) = (self.topics.topics[from].stamp, self.topics.topics[from].has(LIVE));
         self.detach(slot);
         self.attach(slot, to)?;
@@ -160,6 +175,9 @@ impl<B: ShardMemory> FanOut<B> {
         }
         let topic = &mut self.topics.topics[to];
         topic.stamp = topic.stamp.max(shown);
+        if !self.reports.is_empty() {
+            self.note_moved(self.outboxes.runs[run].group, presentity, left, view);
+        }
         Ok(())
     }
 
@@ -397,11 +415,18 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// Ends a subscription and frees its slot.
-    pub(crate) fn end_subscription(&mut self, slot: u32) {
-        self.detach(slot);
+    pub(crate) fn end_subscription(&mut self, slot: u32, why: WatcherEvent) {
         let (run, lane) = place(slot);
         self.count_subscriptions(self.outboxes.runs[run].group, 0, 1);
+        let reported = (!self.reports.is_empty()).then(|| {
+            let record = &self.outboxes.runs[run];
+            (record.group, self.topics.topics[record.topics[lane]].presentity)
+        });
+        self.detach(slot);
         self.free_slot(run, lane);
+        if let Some((group, presentity)) = reported {
+            self.note_ended(group, presentity, why);
+        }
     }
 
     /// What becomes of a topic that may have lost its last subscriber.

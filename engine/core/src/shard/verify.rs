@@ -31,6 +31,7 @@ impl<B: ShardMemory> FanOut<B> {
         self.verify_lists()?;
         self.verify_tenants()?;
         self.verify_sessions()?;
+        self.verify_information()?;
         let c = &self.counters;
         let accounted = c.delivered + c.skipped + c.cancelled + c.filtered + self.pending();
         if c.owed != accounted {

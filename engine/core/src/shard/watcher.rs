@@ -7,6 +7,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::slot::Outboxes;
+use super::watcher_information::WatcherEvent;
 use super::{FanOut, ShardMemory, full};
 use crate::error::{Bound, Error};
 use crate::id::WatcherId;
@@ -112,7 +113,7 @@ impl<B: ShardMemory> FanOut<B> {
     pub(crate) fn close_watcher_at(&mut self, index: u32) {
         while self.outboxes.watchers[index].groups.head != crate::store::NONE {
             let group = self.outboxes.watchers[index].groups.head;
-            self.close_group_at(group);
+            self.close_group_at(group, WatcherEvent::Deactivated);
         }
         self.outboxes.end_batches(index);
         self.outboxes.sessions.end(index);
@@ -139,6 +140,9 @@ impl<B: ShardMemory> FanOut<B> {
         }
         record.holds &= !INACTIVE;
         self.outboxes.unhold(index);
+        if !self.followings.is_empty() {
+            self.offer_again(index);
+        }
         Ok(())
     }
 

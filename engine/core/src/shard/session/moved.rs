@@ -232,6 +232,9 @@ impl<B: ShardMemory> FanOut<B> {
             }
             for &member in &carried.members {
                 self.arrive(group.index, carried.who.as_deref(), member)?;
+                if !self.reports.is_empty() {
+                    self.note_subscribed(group.index, &[member.presentity]);
+                }
             }
         }
         Ok(())

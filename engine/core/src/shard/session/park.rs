@@ -2,6 +2,7 @@
 
 use super::super::slot::{Outboxes, place};
 use super::super::watcher::{INACTIVE, PARKED, Standing};
+use super::super::watcher_information::WatcherEvent;
 use super::super::{FanOut, ShardMemory};
 use super::acknowledge::Unacknowledged;
 use super::{ResumeToken, SessionEnded};
@@ -84,7 +85,7 @@ impl<B: ShardMemory> FanOut<B> {
             if group != NONE {
                 // Group by group: a watcher may have more subscriptions than a step has time for.
                 done += self.outboxes.groups[group].len as usize;
-                self.close_group_at(group);
+                self.close_group_at(group, WatcherEvent::Deactivated);
                 continue;
             }
             let watcher_token = self.outboxes.watchers[watcher].token;
