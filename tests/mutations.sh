@@ -40,13 +40,15 @@ mutations=(
 "21|who knows any state is told of none|sim|$core/conditional.rs|s/if known != tag_of\(/if false \&\& known != tag_of(/"
 "22|a difference is offered to who was not told what it is made from|sim|$core/changes/partial.rs|s/if !has_the_last \|\| /if /"
 "31|the weight of a tenant is ignored|test tenants|$core/tenant/turns.rs|s/\/ u128::from\(weight\)/\/ u128::from(weight.min(1))/"
-"32|a tenant that floods takes the credits of the others|sim|$core/tenant/mod.rs|s/ && credits\.out\(id\.0\) < share;/; let _ = share;/"
+"32|a tenant that floods takes the credits of the others|sim|$core/tenant/mod.rs|s/is_left && credits\.out\(tenant\) < share/{ let _ = share; is_left }/"
 "33|a resume marks nothing that was not acknowledged|sim|$core/session/park.rs|s/self\.mark_lanes_again\(run, 1 << lane\);/let _ = (run, lane);/"
 "34|a resumed subscription does not wait for its home|sim|$core/session/moved.rs|s/ && !member\.was_silent && is_as_new;/ && (true || is_as_new);/"
 "23|the end of a watcher is not told to who was told of it|sim|$core/watcher_information/list.rs|s/if entry\.born > told \{/if entry.born > told || told != 0 {/"
 "24|a subscription that policy moves is not reported|sim|$core/subscription.rs|s/self\.note_moved\([^;]*;/let _ = left;/"
 "25|what a walk tells of later changes is forgotten|sim|$core/watcher_information/list.rs|s/cursor\.glimpsed = self\.changes;//"
 "26|a leave waits for a report that waits for a join behind it|sim|$core/watcher_information/report.rs|s/ && !self\.reports\.unsettled\.contains\(presentity\)\n/\n/"
+"35|a poll takes its credit of one home only|sim|$core/poll.rs|s/self\.take_credit\(tenant, home\);/if home == asked.iter().next().unwrap_or(home) { self.take_credit(tenant, home); }/"
+"36|what a home answers is put in another home's places|sim|$core/poll.rs|s/presentity\.partition\(\)\.home\(home_shards\) == from/{ let _ = (presentity, home_shards, from); true }/"
 "8|the doorbell is rung without a fence|loom|engine/src/mesh/doorbell.rs|s/pub fn announce\(\) \{\n    fence\(Ordering::SeqCst\);/pub fn announce() {/"
 )
 

@@ -2,7 +2,7 @@
 //! threads, on glommio and in a host's loop; with the path of `loadgen` also the CPU of a notification and latency at
 //! half load.
 //!
-//! `cargo run --release -p fanfare-benches --example runtimes -- [--rounds N] [--loadgen PATH] [--speedup FACTOR]`
+//! `cargo run --release -p fanfare-benches --example runtimes -- [--rounds N] [--loadgen PATH] [--rate PER_S]`
 //!
 //! The runtimes take turns within each round, so that the machine's moods meet all of them; the table has medians over
 //! the rounds, and every single figure stands below it.
@@ -147,10 +147,10 @@ fn cpu_time() -> Duration {
 }
 
 /// A Lync pool at about half of what the machine carries.
-fn half_load(runtime: &str, loadgen: &str, speedup: &str, figures: &mut Figures) {
+fn half_load(runtime: &str, loadgen: &str, rate: &str, figures: &mut Figures) {
     let json = std::env::temp_dir().join(format!("fanfare-runtimes-{}.json", std::process::id()));
     let status = Command::new(loadgen)
-        .args(["run", "--duration", "8", "--speedup", speedup, "--runtime", runtime, "--json"])
+        .args(["run", "--duration", "8", "--rate", rate, "--runtime", runtime, "--json"])
         .arg(&json)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -198,7 +198,7 @@ fn main() {
     let value =
         |name: &str| arguments.iter().position(|argument| argument == name).and_then(|at| arguments.get(at + 1));
     let rounds = value("--rounds").and_then(|rounds| rounds.parse().ok()).unwrap_or(1);
-    let speedup = value("--speedup").map_or("120", String::as_str);
+    let rate = value("--rate").map_or("10667", String::as_str);
     let mut figures = Figures::default();
     for _ in 0..rounds {
         for runtime in RUNTIMES {
@@ -207,7 +207,7 @@ fn main() {
         }
         for runtime in RUNTIMES {
             if let Some(loadgen) = value("--loadgen") {
-                half_load(runtime, loadgen, speedup, &mut figures);
+                half_load(runtime, loadgen, rate, &mut figures);
             }
         }
     }

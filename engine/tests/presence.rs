@@ -57,6 +57,34 @@ fn what_endpoints_publish_is_composed_and_told(on: On) {
     engine.shutdown().expect("it ends well");
 }
 
+fn a_poll_is_answered_from_all_homes_in_the_order_asked(on: On) {
+    let engine = with_presence(on, 2);
+    let door = engine.handle();
+    let [first, second] = one_on_each(2)[..] else { panic!("one on each of two") };
+    let blocks = Policy::everybody(Decision::Show(Scheme::OPEN)).with_blocked([Who::User(EVE)], Decision::Block);
+    door.set_policy(PolicyEdit::new(second, second, blocks)).wait().expect("it is applied");
+    for who in [first, second] {
+        door.publish_endpoint(is(who, 1, Availability::BUSY)).wait().expect("it is published");
+    }
+    let nobody = PresentityId::new(77_777);
+    let shown = |who: PresentityId| {
+        let states =
+            door.fetch_many_for(&[second, nobody, first, second], &somebody(who)).wait().expect("it is fetched");
+        states.iter().map(State::shown).collect::<Vec<_>>()
+    };
+    assert_eq!(shown(EVE), [Shown::Refused, Shown::Nothing, Shown::State, Shown::Refused]);
+    assert_eq!(shown(BOB), [Shown::State, Shown::Nothing, Shown::State, Shown::State]);
+    let too_many = vec![first; Limits::default().fetch_presentities_max as usize + 1];
+    for (whom, why) in
+        [(&too_many[..], Error::Limit { bound: Bound::FetchPresentities, limit: 128 }), (&[], Error::NobodyToFetch)]
+    {
+        assert_eq!(door.fetch_many_for(whom, &somebody(EVE)).wait().err(), Some(CallError::Shard(why)));
+    }
+    engine.shutdown().expect("it ends well");
+    let late = door.fetch_many_for(&[first, second], &somebody(EVE)).wait();
+    assert!(matches!(late, Err(CallError::Engine(_))), "{late:?}");
+}
+
 fn a_policy_is_applied_on_every_shard_when_the_call_ends(on: On) {
     let engine = with_presence(on, 2);
     let door = engine.handle();
@@ -137,6 +165,7 @@ fn policies_and_other_requests_may_overtake_each_other(on: On) {
 
 on_every_runtime!(
     what_endpoints_publish_is_composed_and_told,
+    a_poll_is_answered_from_all_homes_in_the_order_asked,
     a_policy_is_applied_on_every_shard_when_the_call_ends,
     who_has_to_ask_waits_for_the_owner,
     policies_and_other_requests_may_overtake_each_other,

@@ -25,14 +25,14 @@ Examples:
   loadgen                                   how much of a Lync pool's presence this machine carries, in under 2 minutes
   loadgen --json result.json                the same, and for machines too
   loadgen report old.json new.json          a page with plots of both, one over the other; works from a file
-  loadgen run --duration 30s                one pool at its own rate (about 89 publications a second)
-  loadgen run --speedup 100 --slo 5ms       a hundred times that; FAIL if the 99th percentile of `last` is over 5 ms
+  loadgen run --duration 30s                one pool at its own rate: 89 publications, 1,333 polls a second and the rest of the model
+  loadgen run --rate 9000 --slo 5ms         a hundred times the publications; FAIL if the 99th percentile of `last` is over 5 ms
   loadgen run --model plain --users 1000000 --shards 1 --document 32
                                             what a subscription weighs: 80 million of them on one core
   loadgen run --model plain --users 12500000 --contacts 80 --endpoints 1 --shards 1 --document 32
                                             a billion of them, where 22 GiB of memory are free
   loadgen run --runtime glommio             the shards on glommio's executors instead of plain threads
-  loadgen run --target null --speedup 1000  what the generator and the recorder cost without any engine
+  loadgen run --target null --rate 90000    what the generator and the recorder cost without any engine
   loadgen run --record run.trace            what the publishers did, to be done again: `loadgen trace --help`
   loadgen run --schedule trace:run.trace --speed 10
                                             the same again, ten times as fast
@@ -48,7 +48,9 @@ from plan and not from send. Tools that count from send leave it out (coordinate
 
 With lync-2013 presence is composed of what endpoints publish, and containers say who sees what: colleagues everything,
 federated users and those of public clouds a number and the contact card. Publications of endpoints that are not shown
-and edits of policies come on top of the rate; the report tells the traffic by kind. With plain nothing is composed.
+and edits of policies come on top of the rate; the report tells the traffic by kind. What sessions do beside (polls, short
+subscriptions, groups expanded, refreshes, registrations) comes at the model's own rate times --speedup, whatever --rate is: the
+report says how much was planned, done and expected. With plain nothing is composed, and sessions only watch.
 
 Up to 100 million subscriptions each is followed: order, latency and the check at the end are of all of them. Above that
 they are of a 64th of the presentities, drawn from the seed, and the report says of how many; the books (owed and not
@@ -168,7 +170,7 @@ pub struct Flags {
     #[arg(long, value_name = "PER_SECOND", value_parser = quantities::rate)]
     pub rate: Option<f64>,
 
-    /// How much faster than the model's users publish
+    /// How much faster than the model's users publish, and their sessions do what they do
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = quantities::rate)]
     pub speedup: f64,
 

@@ -23,6 +23,7 @@
 //! | [`sample`] | whose watchers are followed, where there are too many for all |
 //! | [`memory`] | what a run takes of it, reckoned before anything is built |
 //! | [`recorder`] | order, truth and latency of every note |
+//! | [`sessions`] | what sessions do beside publishing: polls, short subscriptions, groups expanded, refreshes, registrations |
 //! | [`sign_in`] | where the time of the sign-in storm went |
 //! | [`traffic`] | what went in and out, by kind |
 //! | [`trouble`] | watchers that behave badly |
@@ -69,6 +70,7 @@ pub mod rig;
 pub mod sample;
 pub mod schedule;
 pub mod series;
+pub mod sessions;
 pub mod settings;
 pub mod sign_in;
 pub mod slo;

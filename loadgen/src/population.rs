@@ -130,6 +130,12 @@ impl Population {
         self.traits.users
     }
 
+    /// From which everything is drawn.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.traits.seed
+    }
+
     /// The users of each kind.
     #[must_use]
     pub fn ranges(&self) -> Vec<Range<u32>> {

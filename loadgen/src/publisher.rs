@@ -19,7 +19,10 @@ use crate::series::Counts;
 use crate::trace::recording::Tape;
 use crate::trace::replay::NEVER_US;
 use crate::trace::{Event, Kind};
-use crate::traffic::Published;
+
+mod issued;
+
+pub use issued::Issued;
 
 /// Publications in one call. A generator that is behind must not keep its shard from everything else, nor hand over more
 /// documents than the caches hold until their watchers are told: with 512 a gap of 5 ms at half of the capacity became
@@ -52,46 +55,6 @@ pub enum Sent {
     Accepted,
     /// Not now; the same again later.
     Busy,
-}
-
-/// Counts of one schedule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Issued {
-    /// Due within the measured time.
-    pub planned: u64,
-    /// Of these, sent.
-    pub sent: u64,
-    /// Refused for the time being.
-    pub refused: u64,
-    /// Had to wait, for too many publications were under way.
-    pub held: u64,
-    /// Of these, entered into the log, which gives each its latency.
-    pub timed: u64,
-    /// Sent, and nobody is there to be told of it; where a sample is followed, of those in it.
-    pub unwatched: u64,
-    /// Everything sent within the measured time, by kind.
-    pub published: Published,
-    /// Entries of the log that were opened.
-    pub opened: u64,
-    /// When the last one was sent.
-    pub last_sent_us: u64,
-    /// Nanoseconds in the target's calls.
-    pub target_ns: u64,
-}
-
-impl Issued {
-    /// Adds another shard's.
-    pub fn add(&mut self, other: &Self) {
-        self.planned += other.planned;
-        self.sent += other.sent;
-        self.refused += other.refused;
-        self.held += other.held;
-        self.timed += other.timed;
-        self.unwatched += other.unwatched;
-        self.opened += other.opened;
-        self.target_ns += other.target_ns;
-        self.last_sent_us = self.last_sent_us.max(other.last_sent_us);
-    }
 }
 
 /// The publisher of one shard's users.
@@ -326,9 +289,7 @@ impl Publisher {
         }
         let What::Publish(category) = what else {
             if measured {
-                let published = &mut self.issued.published;
-                let flow = if what == What::EditPolicy { &mut published.policies } else { &mut published.idle };
-                flow.note(0);
+                self.issued.published.note_beside(what);
             }
             return;
         };
@@ -374,6 +335,8 @@ impl Publisher {
             if is_measured && is_shown {
                 self.issued.planned += 1;
                 self.counts.note_planned(course.next.plan_us);
+            } else if is_measured && let What::Session(event) = course.next.what {
+                self.issued.published.sessions_planned[event.number()] += 1;
             }
             course.next = course.schedule.next_arrival(&self.common.plan.population, course.end_us);
         }

@@ -9,6 +9,9 @@ use fanfare::CATEGORIES;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::schedule::What;
+use crate::sessions::{EVENTS, SessionEvent};
+
 /// Things of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flow {
@@ -65,6 +68,19 @@ pub struct Published {
     pub idle: Flow,
     /// Changes of policies.
     pub policies: Flow,
+    /// What sessions were to do beside, by [`SessionEvent`].
+    pub sessions_planned: [u64; EVENTS],
+}
+
+impl Published {
+    /// Something was done beside publishing what is shown.
+    pub fn note_beside(&mut self, what: What) {
+        match what {
+            What::EditPolicy => self.policies.note(0),
+            What::Session(event) => self.sessions_planned[event.number()] += 1,
+            What::Publish(_) | What::PublishRest | What::PublishIdle => self.idle.note(0),
+        }
+    }
 }
 
 /// What homes answered to that.
@@ -76,6 +92,12 @@ pub struct Answers {
     pub applied: u64,
     /// Policies that some shard had not applied in time.
     pub incomplete: u64,
+    /// What sessions have done beside publishing, by [`SessionEvent`].
+    pub sessions: [u64; EVENTS],
+    /// What polls were told: presentities, and bytes of their documents.
+    pub polled: Flow,
+    /// Notifications to sessions that came in the point and went with it.
+    pub told_guests: u64,
 }
 
 /// All of it.
@@ -109,6 +131,11 @@ impl Traffic {
         self.answers.absorbed += other.answers.absorbed;
         self.answers.applied += other.answers.applied;
         self.answers.incomplete += other.answers.incomplete;
+        self.answers.told_guests += other.answers.told_guests;
+        self.answers.polled.add(&other.answers.polled);
+        let planned = self.published.sessions_planned.iter_mut().zip(&other.published.sessions_planned);
+        let done = self.answers.sessions.iter_mut().zip(&other.answers.sessions);
+        planned.chain(done).for_each(|(events, other)| *events += other);
     }
 
     /// By kind, over so many seconds. Kinds that there were none of are left out, but for the categories.
@@ -134,8 +161,13 @@ impl Traffic {
             ("policy_edits_applied", of_answers(self.answers.applied), published_s),
             ("policy_edits_incomplete", of_answers(self.answers.incomplete), published_s),
             ("notifications_first", self.told.firsts, told_s),
+            ("polled_presentities", self.answers.polled, published_s),
+            ("notifications_sessions", of_answers(self.answers.told_guests), told_s),
         ];
-        for (name, flow, seconds) in rare.into_iter().filter(|(_, flow, _)| flow.count != 0) {
+        let sessions = SessionEvent::ALL.into_iter();
+        let sessions =
+            sessions.map(|event| (event.plural(), of_answers(self.answers.sessions[event.number()]), published_s));
+        for (name, flow, seconds) in rare.into_iter().chain(sessions).filter(|(_, flow, _)| flow.count != 0) {
             kinds.insert(name.to_owned(), kind(flow, seconds));
         }
         kinds

@@ -7,6 +7,7 @@ use crate::point::{PointResult, Undisturbed};
 use crate::recorder::Quantiles;
 use crate::recorder::calibrate::RecorderCost;
 use crate::report::Findings;
+use crate::sessions;
 use crate::settings::{Purpose, Settings};
 use crate::targets::TargetName;
 use crate::trace::recording::Recorded;
@@ -37,6 +38,7 @@ pub fn of_point(point: &PointResult, settings: &Settings) -> Vec<String> {
         None => late_or_skipped(&point.latency, point.skipped_share(), settings),
     });
     reasons.extend(rate_missed(point));
+    reasons.extend(sessions::not_done(point, settings));
     reasons.extend(broken(point));
     reasons
 }
@@ -185,7 +187,7 @@ pub fn of_run(findings: &Findings, settings: &Settings) -> Vec<String> {
 /// What went well enough and should be known all the same.
 #[must_use]
 pub fn warnings(findings: &Findings, settings: &Settings) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = sessions::left_out(settings).into_iter().collect();
     if settings.traces.is_at_once() {
         let what = "replayed at --speed max: each publication was due when it was sent, so latency from plan is latency from \
                     send, and no rate was kept";

@@ -222,7 +222,10 @@ fn wrong_csv_is_told_with_line_and_column() {
     refused(&row("-1,ken,publish,0,1"), &["x.csv:3: time_s is `-1`"]);
     refused(&row("0.5,ken,publish,0,1"), &["x.csv:3: time_s is `0.5`, but 1.000000 or more"]);
     refused(&row("2,,publish,0,1"), &["x.csv:3: user is ``, but a name or a number"]);
-    refused(&row("2,ken,subscribe,0,1"), &["x.csv:3: kind is `subscribe`, but publish, publish-idle or edit-policy"]);
+    refused(
+        &row("2,ken,subscribe,0,1"),
+        &["x.csv:3: kind is `subscribe`, but publish, publish-idle, edit-policy, or one of poll,"],
+    );
     refused(&row("2,ken,publish,8,1"), &["x.csv:3: category is `8`, but a number below 8"]);
     refused(&row("2,ken,publish,0,1048577"), &["x.csv:3: bytes is `1048577`, but a number up to 1048576"]);
     refused(&row("2,ken,edit-policy,0,24"), &["x.csv:3: bytes is `24`, but nothing"]);

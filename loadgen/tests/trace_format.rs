@@ -51,7 +51,7 @@ proptest! {
 fn the_bytes_are_those_of_the_documented_format() {
     let event = Event { at_us: 3, user: 258, kind: Kind::Publish { category: 4, bytes: 24 } };
     let file = write(Header { users: 300, composed: false, seed: None, ..HEADER }, &[event]);
-    assert_eq!(&file[..12], b"FANTRACE\x01\x00\x10\x00");
+    assert_eq!(&file[..12], b"FANTRACE\x02\x00\x10\x00");
     assert_eq!(file[16..24], 1u64.to_le_bytes());
     assert_eq!(file[32..40], [44, 1, 0, 0, 0, 0, 1, 0]);
     assert_eq!(file[60..64], crc32fast::hash(&file[..60]).to_le_bytes());
@@ -123,8 +123,8 @@ fn what_no_checksum_finds_is_found_by_its_meaning() {
     assert!(said.contains("block 1 is out of place: its first record is 0, but 4095"), "{said}");
     let said = changed(second + 4, &[0; 4]);
     assert!(said.contains("its number of records is 0, but 4095"), "{said}");
-    let said = changed(8, &[2, 0]);
-    assert!(said.contains("format version 2, newer than version 1"), "{said}");
+    let said = changed(8, &[3, 0]);
+    assert!(said.contains("format version 3, newer than version 2"), "{said}");
     let said = changed(12, &[4]);
     assert!(said.contains("but its header says that presence is not composed"), "{said}");
 }

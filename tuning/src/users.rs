@@ -6,6 +6,7 @@
 pub mod blend;
 mod error;
 mod parse;
+pub mod sessions;
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use std::path::Path;
 pub use blend::{Blend, BlendError};
 pub use error::ModelError;
 use serde::Deserialize;
+pub use sessions::Sessions;
 
 /// The models that are part of the program: name and text.
 const EMBEDDED: [(&str, &str); 3] = [
@@ -138,6 +140,8 @@ pub struct UserModel {
     pub second_endpoint_share: Figure<f64>,
     /// Changes of a user's policy in an hour, in the mean.
     pub policy_edits_per_hour: Figure<f64>,
+    /// What sessions do beside.
+    pub sessions: Sessions,
 }
 
 impl UserModel {

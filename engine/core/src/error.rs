@@ -75,6 +75,9 @@ pub enum Bound {
     /// [`crate::Limits::followed_presentities`].
     #[error("followed_presentities")]
     Followed,
+    /// [`crate::Limits::fetch_presentities_max`].
+    #[error("fetch_presentities_max")]
+    FetchPresentities,
     /// [`crate::Limits::name_bytes`].
     #[error("name_bytes")]
     NameBytes,
@@ -198,6 +201,9 @@ pub enum Error {
     /// Who watches a presentity is told to its own groups only.
     #[error("who watches {0:?} is told to itself only")]
     NotOwner(PresentityId),
+    /// A fetch of many names nobody.
+    #[error("a fetch has to name somebody")]
+    NobodyToFetch,
     /// The scheme composes states of what endpoints publish: they cannot be set one by one.
     #[error("the scheme composes states: publish for an endpoint of the presentity's")]
     Composed,

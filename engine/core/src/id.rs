@@ -382,11 +382,23 @@ impl ShardSet {
 
     /// The shards in it.
     pub fn iter(self) -> impl Iterator<Item = ShardIndex> {
-        (0..SHARDS_MAX as u8).map(ShardIndex).filter(move |shard| self.0 >> shard.0 & 1 == 1)
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            let shard = ShardIndex(u8::try_from((left != 0).then(|| left.trailing_zeros())?).ok()?);
+            left &= !(1 << shard.0);
+            Some(shard)
+        })
     }
 
-    pub(crate) const fn contains(self, shard: ShardIndex) -> bool {
+    /// Whether that shard is in it.
+    #[must_use]
+    pub const fn contains(self, shard: ShardIndex) -> bool {
         self.0 >> shard.0 & 1 == 1
+    }
+
+    /// That shard alone.
+    pub(crate) const fn only(shard: ShardIndex) -> Self {
+        Self(1 << shard.0)
     }
 
     pub(crate) fn insert(&mut self, shard: ShardIndex) {

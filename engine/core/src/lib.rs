@@ -72,7 +72,9 @@ pub use presence::scheme::Scheme;
 pub use presence::stream::{Audit, Audited, PresenceEvent, PresenceEventKind};
 pub use presence::{Shard, ShardConfig};
 pub use publication::{EndpointPublication, NameClaim, PartEdit, PolicyEdit};
-pub use shard::message::{Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, State, Update};
+pub use shard::message::{
+    Interest, Message, NewGuard, Outcome, Part, Parts, Publication, Request, Shown, State, Update,
+};
 pub use shard::watcher_information::{
     Follower, ListedWatcher, Stretch, WatcherEvent, WatcherInformation, WatcherKey, WatcherMessage, WatcherPiece,
     WatcherStatus,

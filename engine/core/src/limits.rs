@@ -86,6 +86,9 @@ pub struct Limits {
     pub link_slots: u32,
     /// Requests of this shard, to one home, that are not answered yet: credits.
     pub credits: u32,
+    /// Presentities that one call may fetch. A home answers for all of its own in one go, at about a microsecond each, and copies
+    /// what they show; Lync's clients poll 20 at a time.
+    pub fetch_presentities_max: u32,
     /// What `Busy` proposes as the time to wait, in microseconds: about one turn under load.
     pub retry_after_us: u32,
     /// Expiries turned into changes in one step, so that a mass of them cannot hold up a turn (C7); as many groups and
@@ -165,6 +168,7 @@ impl Default for Limits {
             retired_bytes: 256 << 20,
             link_slots: 1024,
             credits: 256,
+            fetch_presentities_max: 128,
             retry_after_us: 1_000,
             expiries_per_step: 1_024,
             walk_entries_per_step: 1_024,
@@ -233,6 +237,7 @@ impl Limits {
             ("retired_bytes", self.retired_bytes, 1, u64::MAX),
             ("link_slots", self.link_slots.into(), 1, 1 << 20),
             ("credits", self.credits.into(), 1, 1 << 20),
+            ("fetch_presentities_max", self.fetch_presentities_max.into(), 1, 1 << 16),
             ("retry_after_us", self.retry_after_us.into(), 1, 60_000_000),
             ("expiries_per_step", self.expiries_per_step.into(), 1, INDEX_MAX),
             ("walk_entries_per_step", self.walk_entries_per_step.into(), 1, INDEX_MAX),

@@ -17,6 +17,7 @@ use super::answer::Answering;
 use super::door::Command;
 use super::feed::Feed;
 use super::gather::Gather;
+use super::polled::PolledPart;
 
 /// One shard's book.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ pub(crate) struct Book {
 pub(crate) enum Reply {
     Published(Answering<Published>),
     Fetched(Answering<State>),
+    FetchedMany(PolledPart),
     Accepted(Answering<Accepted>),
     Applied(Answering<PolicyEpoch>),
     Decided(Answering<Verdict>),
@@ -231,6 +233,7 @@ impl Reply {
             (reply, Outcome::Refused(refusal)) => reply.refuse(&refusal.into()),
             (Self::Published(answer), Outcome::Published(published)) => answer.give(Ok(published)),
             (Self::Fetched(answer), Outcome::Fetched(state)) => answer.give(Ok(state)),
+            (Self::FetchedMany(part), Outcome::FetchedMany(states)) => part.give(Ok(states)),
             (Self::Accepted(answer), Outcome::Accepted(accepted)) => answer.give(Ok(accepted)),
             (Self::Applied(answer), Outcome::PolicyApplied { epoch }) => answer.give(Ok(epoch)),
             (Self::Applied(answer), Outcome::Incomplete { epoch, shards }) => {
@@ -250,6 +253,7 @@ impl Reply {
         match self {
             Self::Published(answer) => answer.give(Err(error)),
             Self::Fetched(answer) => answer.give(Err(error)),
+            Self::FetchedMany(part) => part.give(Err(error)),
             Self::Accepted(answer) => answer.give(Err(error)),
             Self::Applied(answer) => answer.give(Err(error)),
             Self::Decided(answer) => answer.give(Err(error)),

@@ -16,6 +16,7 @@ pub(crate) mod doorkeeper;
 mod feed;
 mod gather;
 mod note;
+mod polled;
 mod room;
 mod watcher;
 
@@ -128,6 +129,8 @@ pub(crate) struct Shared {
     pub(crate) watched_on: usize,
     /// What `Busy` proposes when a door is full.
     retry_after_us: u32,
+    /// Presentities that one call may fetch.
+    fetch_presentities_max: u32,
     /// Notes that wait for one foreign watcher at most.
     feed_notes: usize,
     /// Where the next watcher of a handle is put.
@@ -142,11 +145,13 @@ pub(crate) struct SharedParts {
     pub(crate) ingress_slots: usize,
     pub(crate) feed_notes: usize,
     pub(crate) retry_after_us: u32,
+    pub(crate) fetch_presentities_max: u32,
 }
 
 impl Shared {
     pub(crate) fn new(parts: SharedParts) -> Self {
-        let SharedParts { doorbells, homes, watched_on, ingress_slots, feed_notes, retry_after_us } = parts;
+        let SharedParts { doorbells, homes, watched_on, ingress_slots, feed_notes, .. } = parts;
+        let SharedParts { retry_after_us, fetch_presentities_max, .. } = parts;
         Self {
             fate: Fate::default(),
             clock: Clock::start(),
@@ -157,6 +162,7 @@ impl Shared {
             homes,
             watched_on,
             retry_after_us,
+            fetch_presentities_max,
             feed_notes,
             next_shard: AtomicUsize::new(0),
         }

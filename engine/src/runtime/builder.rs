@@ -170,6 +170,7 @@ impl EngineBuilder {
             ingress_slots: self.ingress_slots,
             feed_notes: self.watcher_notes,
             retry_after_us: self.limits.retry_after_us,
+            fetch_presentities_max: self.limits.fetch_presentities_max,
         }));
         let seed = self.seed.unwrap_or_else(unguessable);
         let places = bells.into_iter().zip(Port::mesh(all, self.limits.link_slots as usize)).enumerate();

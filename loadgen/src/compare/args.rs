@@ -16,7 +16,7 @@ Examples:
       Is this branch slower than main? Builds both, then lets them take turns.
   loadgen compare commit:main commit:HEAD --fail-if-slower
       The same for a build server: exit code 1 only if it is slower.
-  loadgen compare flags:'--shards 1' flags:'--shards 2' -- --users 20000 --speedup 20 --duration 5s
+  loadgen compare flags:'--shards 1' flags:'--shards 2' -- --users 20000 --rate 450 --duration 5s
       What a second shard is worth. What follows -- is for both.
   loadgen compare flags: flags:'--runtime glommio' --figure last-p99
       This figure decides, and not the engine's CPU time a notification.

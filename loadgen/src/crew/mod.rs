@@ -101,6 +101,8 @@ pub struct Common {
     pub plan: CrewPlan,
     /// What each kind of users does.
     pub habits: Vec<Habit>,
+    /// Whether sessions do anything beside publishing.
+    pub has_sessions: bool,
     /// Publications under way.
     pub log: Arc<PublicationLog>,
     /// The version that each user published last; written by the user's generator alone.
@@ -168,6 +170,8 @@ impl Common {
             inside: zeros(users),
             outside: zeros(if plan.composed { users } else { 0 }),
             habits: Habit::of(&plan.population, &plan.mixes),
+            // A trace may have what the model does not.
+            has_sessions: plan.composed,
             moments: Moments::default(),
             silence_max: SILENCE_MAX + Duration::from_secs(plan.subscriptions / LOOKED_AT_PER_S),
             lines: (0..plan.shards).map(|_| Line::default()).collect(),

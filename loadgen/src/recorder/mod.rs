@@ -300,7 +300,9 @@ impl Recorder {
     fn settle_one(&mut self, note: &Taken) {
         let Taken { receipt, reading } = note;
         let before = self.seen.get(&receipt.of);
-        let Some(version) = version_of(reading, before) else {
+        let told = version_of(reading, before);
+        let told = if receipt.first && reading.number.is_some() { self.told_again(note, told, before) } else { told };
+        let Some(version) = told else {
             self.tally.faults.untrue += 1;
             return;
         };
@@ -337,6 +339,18 @@ impl Recorder {
         let said = receipt.skipped.filter(|_| !receipt.first);
         if said.is_some() && skipped.is_some() && said != skipped {
             self.tally.faults.miscounted += 1;
+        }
+    }
+
+    /// What a first state tells by a number. A refresh tells all categories again: the card may be newer than the state, and has
+    /// been seen. Then the state's number is that of a version before, which read forwards is one that nobody has published.
+    #[cold]
+    fn told_again(&self, note: &Taken, told: Option<u32>, before: u32) -> Option<u32> {
+        let newest = self.log.newest_wide(note.receipt.of.user).version;
+        if before == 0 || told.is_some_and(|version| version <= newest) {
+            told
+        } else {
+            Some(before.max(note.reading.version))
         }
     }
 

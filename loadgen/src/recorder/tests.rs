@@ -233,3 +233,18 @@ fn who_is_moved_to_another_view_may_be_told_again_but_nothing_older() {
     assert_eq!(run.faults(), Faults { backwards: 1, ..Faults::default() });
     assert_eq!(run.recorder.seen(&of(0, 7)), 4);
 }
+
+#[test]
+fn what_is_told_again_to_those_outside_may_be_older_than_the_card_that_they_have_seen() {
+    let mut run = Composed::new();
+    run.publish(true);
+    let card = run.publish(true);
+    run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(2)));
+    run.told(1, Sight::Number, false, Some(0), (Scheme::LYNC_CARD, &card));
+    assert_eq!(run.recorder.seen(&of(1, 7)), 3);
+    run.told(1, Sight::Number, true, Some(0), (Category::FIRST, &number(2)));
+    assert_eq!((run.recorder.seen(&of(1, 7)), run.faults()), (3, Faults::default()));
+    // What is no first state is never older.
+    run.told(1, Sight::Number, false, Some(0), (Category::FIRST, &number(2)));
+    assert_ne!(run.faults(), Faults::default());
+}

@@ -14,6 +14,7 @@ pub mod page;
 pub mod saved;
 mod schema;
 pub mod screen;
+mod sessions;
 pub mod steady;
 
 use std::collections::BTreeMap;
@@ -171,6 +172,7 @@ impl Report {
                     },
                 )
             },
+            sessions: point.map_or_else(BTreeMap::new, |point| crate::sessions::by_kind(point, settings)),
             latency_us: point.map_or_else(LatencyUs::default, |point| {
                 let [first, median, last] = point.latency;
                 LatencyUs { first, median, last }

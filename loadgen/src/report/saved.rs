@@ -204,6 +204,7 @@ impl Saved {
         }
         check.at_most("phases", report.phases.len(), ROWS_MAX)?;
         check.at_most("traffic", report.traffic.len(), ROWS_MAX)?;
+        check.at_most("sessions", report.sessions.len(), ROWS_MAX)?;
         Ok(report)
     }
 }

@@ -11,6 +11,7 @@ use super::Phase;
 use super::steady::{Known, Steady};
 use crate::host::{Host, ProcessUse};
 use crate::recorder::{Faults, Quantiles};
+use crate::sessions::SessionKind;
 use crate::traffic::Kind;
 
 /// The report.
@@ -34,6 +35,9 @@ pub struct Report {
     pub publications: Publications,
     pub notifications: Notifications,
     pub traffic: BTreeMap<String, Kind>,
+    /// What sessions were to do beside publishing, and did; nothing where they do nothing, or a trace says when.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<String, SessionKind>,
     pub latency_us: LatencyUs,
     /// What of it was measured while every shard had its core; nothing where that was all of it, or too little to say anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]

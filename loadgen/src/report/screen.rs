@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Report;
+use super::sessions;
 use crate::recorder::Quantiles;
 use crate::traffic::Kind;
 
@@ -189,7 +190,7 @@ fn traffic(page: &mut String, report: &Report) -> std::fmt::Result {
             weight(kind)
         )?;
     }
-    Ok(())
+    sessions::lines(page, report)
 }
 
 fn weight(kind: &Kind) -> String {

@@ -4,6 +4,7 @@
 //! Open loop: the plan never waits for anything. Whoever is late works the plan off late, and latency counts from the
 //! plan (no coordinated omission). Nothing is stored; an arrival costs about 20 ns.
 
+mod sessions;
 mod shape;
 
 use std::ops::Range;
@@ -18,6 +19,8 @@ pub use shape::{Course, ScheduleWords, Shape, ShapeError, Spacing};
 use crate::population::{Population, below, unit};
 use crate::presence;
 use crate::series::Intervals;
+use crate::sessions::{SessionEvent, Sessions};
+use sessions::SessionSchedule;
 use shape::Curve;
 
 /// The end of a schedule that is over when its trace is, which nobody knows beforehand.
@@ -45,6 +48,8 @@ pub enum What {
     PublishIdle,
     /// Lets one of his contacts see him in another view, or no longer.
     EditPolicy,
+    /// Has a session of his do something beside publishing.
+    Session(SessionEvent),
 }
 
 impl What {
@@ -66,6 +71,8 @@ pub struct Mix {
     pub idle: f64,
     /// Changes of policies, beside those.
     pub policies: f64,
+    /// What sessions do, whatever the rate of publications.
+    pub sessions: Sessions,
 }
 
 /// What the users of these numbers do.
@@ -176,6 +183,8 @@ pub struct Schedule {
     hot: Option<(u32, f64)>,
     /// What there is to do, by whom, and where each ends on a line from 0.
     deeds: Vec<Deed>,
+    /// What sessions do beside, and the next publication, which waits for its turn among that.
+    sessions: Option<Box<(SessionSchedule, Arrival)>>,
 }
 
 /// One thing that residents of one kind do, who have neighbouring numbers.
@@ -216,7 +225,7 @@ impl Schedule {
         let mine = if is_home { hot_share } else { 0.0 };
         let all = if here > 0.0 { (1.0 - hot_share) * here / whole + mine } else { 0.0 };
         let beside = if here > 0.0 { end / here } else { 1.0 };
-        Self {
+        let mut schedule = Self {
             deeds,
             stream: Xoshiro256PlusPlus::seed_from_u64(drawing.seed ^ (residents.shard as u64 + 1) << 48),
             residents,
@@ -226,11 +235,30 @@ impl Schedule {
             gap_us: 1e6 / (drawing.rate_per_s * all * beside),
             spacing: shape.spacing,
             hot: (mine > 0.0).then_some((drawing.hot_user, mine / all)),
+            sessions: None,
+        };
+        if let Some(sessions) = SessionSchedule::new(residents, drawing, habits) {
+            schedule.sessions = Some(Box::new((sessions, schedule.next_publication())));
         }
+        schedule
     }
 
     /// The next arrival.
     pub fn next_arrival(&mut self) -> Arrival {
+        let Some(beside) = &mut self.sessions else { return self.next_publication() };
+        let (sessions, publication) = &mut **beside;
+        if let Some(event) = sessions.next_before(publication.plan_us) {
+            return event;
+        }
+        let publication = *publication;
+        let following = self.next_publication();
+        if let Some(beside) = &mut self.sessions {
+            beside.1 = following;
+        }
+        publication
+    }
+
+    fn next_publication(&mut self) -> Arrival {
         let gap: f64 = match self.spacing {
             Spacing::Poisson => Exp1.sample(&mut self.stream),
             Spacing::Constant => 1.0,
@@ -257,167 +285,4 @@ impl Schedule {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const RESIDENTS: Residents = Residents { shard: 1, shards: 3, users: 1_000 };
-
-    /// A third of the rate is this shard's.
-    fn drawing(rate_per_s: f64, from_us: u64, seed: u64) -> Drawing {
-        Drawing {
-            rate_per_s: 3.0 * rate_per_s,
-            shape: Shape::default(),
-            hot_user: 1,
-            from_us,
-            measure_from_us: from_us,
-            end_us: u64::MAX,
-            seed,
-        }
-    }
-
-    /// Everybody's habit.
-    fn all(mix: Mix) -> [Habit; 1] {
-        [Habit { users: 0..RESIDENTS.users, mix: Mix { frequency: 1.0, ..mix } }]
-    }
-
-    fn only(categories: &[f64]) -> [Habit; 1] {
-        all(Mix { categories: categories.to_vec(), ..Mix::default() })
-    }
-
-    #[test]
-    fn each_kind_publishes_as_often_as_it_does_and_what_it_does() {
-        let mix =
-            |frequency, categories: &[f64], idle| Mix { frequency, categories: categories.into(), idle, policies: 0.0 };
-        let habits = [
-            Habit { users: 0..800, mix: mix(4.0, &[0.5, 0.5], 0.5) },
-            Habit { users: 800..1_000, mix: mix(8.0, &[1.0, 0.0], 0.0) },
-        ];
-        let (mut counts, mut all) = ([[0u32; 2]; 3], 0);
-        for shard in 0..3 {
-            let mut schedule = Schedule::new(Residents { shard, ..RESIDENTS }, &drawing(10_000.0, 0, 3), &habits);
-            let arrivals = std::iter::repeat_with(|| schedule.next_arrival()).take_while(|due| due.plan_us < 4_000_000);
-            for Arrival { user, what, .. } in arrivals {
-                assert_eq!(user as usize % 3, shard);
-                let what = match what {
-                    What::Publish(category) => usize::from(category),
-                    _ => 2,
-                };
-                counts[what][usize::from(user >= 800)] += 1;
-                all += u32::from(what < 2);
-            }
-        }
-        assert!((f64::from(all) / 120_000.0 - 1.0).abs() < 0.01, "{all}");
-        // 800 users four times an hour and 200 eight times: two thirds and one third.
-        for ([desks, telephones], expected) in counts.into_iter().zip([[40_000, 40_000], [40_000, 0], [40_000, 0]]) {
-            for (found, expected) in [desks, telephones].into_iter().zip(expected) {
-                assert!(found.abs_diff(expected) <= expected / 50, "{counts:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn residents_of_a_range_are_numbered_among_all_residents() {
-        for range in [0..1_000, 0..1, 799..803, 998..1_000, 500..500] {
-            for shard in 0..3 {
-                let residents = Residents { shard, ..RESIDENTS };
-                let found: Vec<u32> = residents.numbers(&range).map(|number| residents.user(number)).collect();
-                let expected: Vec<u32> = range.clone().filter(|user| *user as usize % 3 == shard).collect();
-                assert_eq!(found, expected, "{range:?} {shard}");
-            }
-        }
-    }
-
-    #[test]
-    fn residents_share_the_users_out() {
-        let all: u32 = (0..3).map(|shard| Residents { shard, ..RESIDENTS }.count()).sum();
-        assert_eq!(all, 1_000);
-        assert_eq!(RESIDENTS.user(0), 1);
-        assert_eq!(RESIDENTS.user(RESIDENTS.count() - 1), 997);
-    }
-
-    #[test]
-    fn the_mean_rate_is_the_one_asked_for() {
-        let mut schedule = Schedule::new(RESIDENTS, &drawing(50_000.0, 1_000_000, 7), &only(&[1.0]));
-        let mut last = 1_000_000;
-        for _ in 0..200_000 {
-            let arrival = schedule.next_arrival();
-            assert!(arrival.plan_us >= last);
-            assert_eq!(arrival.user % 3, 1);
-            last = arrival.plan_us;
-        }
-        let seconds = (last - 1_000_000) as f64 / 1e6;
-        assert!((200_000.0 / seconds / 50_000.0 - 1.0).abs() < 0.01, "{seconds}");
-    }
-
-    #[test]
-    fn a_schedule_is_the_same_to_the_microsecond_wherever_it_begins() {
-        let shape = Shape { course: Course::Ramp { from: 0.1, to: 1.0 }, ..Shape::default() };
-        let arrivals = |from_us: u64| {
-            let drawing = Drawing { shape, end_us: from_us + 2_000_000, ..drawing(50_000.0, from_us, 7) };
-            let mut schedule = Schedule::new(RESIDENTS, &drawing, &only(&[1.0]));
-            std::iter::repeat_with(move || schedule.next_arrival())
-                .take(50_000)
-                .map(move |due| (due.plan_us - from_us, due.user))
-        };
-        assert!(arrivals(0).eq(arrivals(1 << 45)));
-    }
-
-    #[test]
-    fn gaps_scatter_like_those_of_a_poisson_process() {
-        let mut schedule = Schedule::new(RESIDENTS, &drawing(100.0, 0, 8), &only(&[1.0]));
-        let (mut last, mut sum, mut squares) = (0, 0.0, 0.0);
-        for _ in 0..50_000 {
-            let plan = schedule.next_arrival().plan_us;
-            let gap = (plan - last) as f64;
-            (last, sum, squares) = (plan, sum + gap, squares + gap * gap);
-        }
-        let mean = sum / 50_000.0;
-        let deviation = (squares / 50_000.0 - mean * mean).sqrt();
-        assert!((deviation / mean - 1.0).abs() < 0.03, "{mean} {deviation}");
-    }
-
-    #[test]
-    fn the_hot_user_has_his_share_and_the_rate_stays() {
-        let shape = Shape { hot_share: Some(0.25), ..Shape::default() };
-        let (mut all, mut hot) = (0, 0);
-        for shard in 0..3 {
-            let drawing = Drawing { shape, hot_user: 4, ..drawing(10_000.0, 0, 5) };
-            let mut schedule = Schedule::new(Residents { shard, ..RESIDENTS }, &drawing, &only(&[1.0]));
-            let arrivals = std::iter::repeat_with(|| schedule.next_arrival()).take_while(|due| due.plan_us < 4_000_000);
-            for Arrival { user, .. } in arrivals {
-                all += 1;
-                hot += u32::from(user == 4);
-            }
-        }
-        assert!((f64::from(all) / 120_000.0 - 1.0).abs() < 0.01, "{all}");
-        assert!((f64::from(hot) / 30_000.0 - 1.0).abs() < 0.03, "{hot}");
-    }
-
-    #[test]
-    fn a_constant_schedule_does_not_scatter() {
-        let shape = Shape { spacing: Spacing::Constant, ..Shape::default() };
-        let mut schedule = Schedule::new(RESIDENTS, &Drawing { shape, ..drawing(1_000.0, 0, 5) }, &only(&[1.0]));
-        let plans: Vec<u64> = (0..5).map(|_| schedule.next_arrival().plan_us).collect();
-        assert!(plans.windows(2).all(|pair| (999..=1_001).contains(&(pair[1] - pair[0]))), "{plans:?}");
-    }
-
-    #[test]
-    fn kinds_come_in_their_shares_and_what_is_not_shown_comes_on_top() {
-        let mix = Mix { categories: vec![0.9, 0.0, 0.1], idle: 0.25, policies: 0.05, ..Mix::default() };
-        let mut schedule = Schedule::new(RESIDENTS, &drawing(1_000.0, 0, 9), &all(mix));
-        let (mut counts, mut last_us) = ([0; 5], 0);
-        for _ in 0..130_000 {
-            let Arrival { plan_us, what, .. } = schedule.next_arrival();
-            last_us = plan_us;
-            counts[match what {
-                What::Publish(category) => usize::from(category),
-                What::PublishIdle => 3,
-                What::EditPolicy | What::PublishRest => 4,
-            }] += 1;
-        }
-        assert!((89_000..91_000).contains(&counts[0]) && counts[1] == 0, "{counts:?}");
-        assert!((24_000..26_000).contains(&counts[3]) && (4_500..5_500).contains(&counts[4]), "{counts:?}");
-        let published_per_s = f64::from(counts[0] + counts[2]) * 1e6 / last_us as f64;
-        assert!((published_per_s / 1_000.0 - 1.0).abs() < 0.02, "{published_per_s}");
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use super::traces::Usage;
 use crate::args::Flags;
 use crate::population::{Kind, Traits};
 use crate::schedule::Mix;
+use crate::sessions::Sessions;
 use crate::targets::TargetName;
 
 /// The model, or the models and their shares.
@@ -58,12 +59,12 @@ pub(super) fn check_categories(model: &UserModel) -> Result<(), SettingsError> {
 }
 
 /// What the users of each model do.
-pub(super) fn mixes(presence: Presence, blend: &Blend, traits: &Traits) -> Vec<Mix> {
+pub(super) fn mixes(presence: Presence, blend: &Blend, traits: &Traits, speedup: f64) -> Vec<Mix> {
     let models = blend.parts().iter().map(|part| &part.model);
-    models.zip(&traits.kinds).map(|(model, kind)| mix(presence, model, kind)).collect()
+    models.zip(&traits.kinds).map(|(model, kind)| mix(presence, model, kind, speedup)).collect()
 }
 
-fn mix(presence: Presence, model: &UserModel, kind: &Kind) -> Mix {
+fn mix(presence: Presence, model: &UserModel, kind: &Kind, speedup: f64) -> Mix {
     let frequency = model.publications_per_hour.value;
     let categories = model.category_shares.value.clone();
     if presence == Presence::Plain {
@@ -75,6 +76,7 @@ fn mix(presence: Presence, model: &UserModel, kind: &Kind) -> Mix {
         // Who has one endpoint only has none that is not shown.
         idle: if kind.endpoints > 1.0 { model.second_endpoint_share.value } else { 0.0 },
         policies: model.policy_edits_per_hour.value / frequency,
+        sessions: Sessions::of(model, kind.endpoints, speedup),
     }
 }
 

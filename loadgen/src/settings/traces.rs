@@ -60,7 +60,7 @@ pub enum UsageError {
     /// Presence that is not composed.
     #[error(
         "{file}: it is of composed presence ({idle} publications of endpoints that are not shown, {policies} edits of \
-         policies), which the model {model} does not compose: say --model lync-2013, or --target null or a double, which pass them over"
+         policies, {sessions} polls and other events of sessions), which the model {model} does not compose: say --model lync-2013, or --target null or a double, which pass them over"
     )]
     Composed {
         /// The trace.
@@ -69,6 +69,8 @@ pub enum UsageError {
         idle: u64,
         /// Edits of policies.
         policies: u64,
+        /// What sessions did beside publishing.
+        sessions: u64,
         /// The run's model.
         model: String,
     },
@@ -239,11 +241,12 @@ fn check(trace: &Mapped, flags: &Flags, stage: &Stage<'_>) -> Result<(), UsageEr
         });
     }
     let (idle, policies) = (summary.idle.events, summary.policies.events);
-    if flags.target != TargetName::Embedded || idle + policies == 0 {
+    let sessions = summary.sessions.iter().map(|count| count.events).sum::<u64>();
+    if flags.target != TargetName::Embedded || idle + policies + sessions == 0 {
         return Ok(());
     }
     if stage.presence == Presence::Plain {
-        return Err(UsageError::Composed { file: file(), idle, policies, model: model() });
+        return Err(UsageError::Composed { file: file(), idle, policies, sessions, model: model() });
     }
     if idle != 0 && stage.traits.kinds.iter().all(|kind| kind.endpoints <= 1.0) {
         let what = "it has publications of second endpoints";

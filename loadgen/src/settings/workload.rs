@@ -58,7 +58,7 @@ impl Workload {
         let presence = target_presence(flags, blend);
         Ok(Self {
             presence,
-            mixes: mixes(presence, blend, &traits),
+            mixes: mixes(presence, blend, &traits, flags.speedup),
             shards,
             shape: flags.schedule.words().shape,
             rate_per_s: flags.rate.unwrap_or_else(|| own_rate_per_s(&traits, blend) * flags.speedup),

@@ -58,5 +58,6 @@ fn write_row(rows: &mut csv::Writer<impl Write>, event: &Event) -> csv::Result<(
         }
         Kind::PublishIdle => rows.write_record([&time_s, &user, PUBLISH_IDLE, "", ""]),
         Kind::EditPolicy => rows.write_record([&time_s, &user, EDIT_POLICY, "", ""]),
+        Kind::Session(event) => rows.write_record([&time_s, &user, event.word(), "", ""]),
     }
 }

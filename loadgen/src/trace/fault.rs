@@ -161,7 +161,9 @@ pub enum Fault {
 #[non_exhaustive]
 pub enum Wrong {
     /// A kind that nobody knows.
-    #[error("kind {0}, but 1 (publication), 2 (of an endpoint not shown) or 3 (policy edit) was expected")]
+    #[error(
+        "kind {0}, but 1 (publication), 2 (of an endpoint not shown), 3 (policy edit) or 4 to 8 (of sessions) was expected"
+    )]
     Kind(u8),
     /// A kind that a later version may know.
     #[error("kind {kind} ({}), which this version neither writes nor reads", reserved(*kind))]

@@ -9,7 +9,7 @@ use super::{BLOCK_UNITS, HEADER_BYTES, RECORDS_MAX, UNIT_BYTES, USERS_MAX};
 pub(super) const MAGIC: [u8; 8] = *b"FANTRACE";
 
 /// The version that is written and read here.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 
 /// The count of a file that is being written.
 const OPEN: u64 = u64::MAX;
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn what_cannot_be_is_said_with_what_was_expected() {
         let said = |at, with: &[u8]| changed(at, with).to_string();
-        assert!(said(8, &[2, 0]).contains("version 2, newer than version 1"));
-        assert!(said(8, &[0, 0]).contains("version 0, older than version 1"));
+        assert!(said(8, &[3, 0]).contains("version 3, newer than version 2"));
+        assert!(said(8, &[1, 0]).contains("version 1, older than version 2"));
         assert!(said(10, &[24, 0]).contains("bytes of a record is 24, but 16 was expected"));
         assert!(said(36, &[0, 1, 0, 0]).contains("bytes of a block is 256, but 65536 was expected"));
         assert!(said(12, &[8]).contains("flags is 8, but at most 7"));

@@ -20,6 +20,7 @@ use super::export::{COLUMNS, EDIT_POLICY, PUBLISH, PUBLISH_IDLE};
 use super::files::Output;
 use super::record::{Event, Kind};
 use super::{Fault, Header, Reader, TIME_MAX_US, TraceError, USERS_MAX, Writer, files};
+use crate::sessions::SessionEvent;
 
 /// Bytes read at once. What of it is the next rows' is counted as this one's, so that a row may seem longer by so many.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -284,7 +285,13 @@ impl<'a, R: Read> Rows<'a, R> {
             }
             kind if kind == PUBLISH_IDLE.as_bytes() => Kind::PublishIdle,
             kind if kind == EDIT_POLICY.as_bytes() => Kind::EditPolicy,
-            _ => return Err(self.wrong(KIND, format!("{PUBLISH}, {PUBLISH_IDLE} or {EDIT_POLICY}"))),
+            kind => {
+                let event = SessionEvent::ALL.into_iter().find(|event| event.word().as_bytes() == kind);
+                Kind::Session(event.ok_or_else(|| {
+                    let words = SessionEvent::ALL.map(SessionEvent::word).join(", ");
+                    self.wrong(KIND, format!("{PUBLISH}, {PUBLISH_IDLE}, {EDIT_POLICY}, or one of {words},"))
+                })?)
+            }
         };
         for column in [CATEGORY, BYTES] {
             if !matches!(self.field(column), b"" | b"0") {

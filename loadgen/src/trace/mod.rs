@@ -1,6 +1,7 @@
 //! Traces: what users did, in a file, to be looked at, changed and done again.
 //!
-//! A trace is of *input* events: publications, publications of endpoints that are not shown, edits of policies. What
+//! A trace is of *input* events: publications, publications of endpoints that are not shown, edits of policies, what sessions do
+//! beside. What
 //! watchers were told is not in it, and neither is any document, only how large it was.
 //!
 //! | Module | What it owns |
@@ -21,7 +22,7 @@
 //! What the command line says of traces stands above: of a run in [`crate::settings::traces`], and the verbs of `loadgen
 //! trace` in [`crate::trace_verbs`]. Nothing here knows of either.
 //!
-//! # The format, version 1
+//! # The format, version 2
 //!
 //! Everything is little-endian, and everything is made of units of sixteen bytes, so that a map of the file is an array
 //! of them. A header of four units, then blocks of 64 KiB, the last one as short as it has to be; nothing after it.
@@ -29,7 +30,7 @@
 //! | Header, bytes | |
 //! |--:|---|
 //! | 0 to 8 | `FANTRACE` |
-//! | 8 to 10 | version of the format, 1 |
+//! | 8 to 10 | version of the format, 2: a kind more or less is another version |
 //! | 10 to 12 | bytes of a record, 16 |
 //! | 12 to 16 | flags: 1 composed presence, 2 anonymised, 4 there is a seed |
 //! | 16 to 24 | records; all ones while the file is being written, so that one that was never finished is told |
@@ -59,7 +60,11 @@
 //! | 1 | publication of a category |
 //! | 2 | publication of an endpoint that is not shown |
 //! | 3 | edit of a policy: one of the user's contacts shows him another view |
-//! | 16, 17 | sign-in and sign-out: kept free, not written and not read by version 1 |
+//! | 4 | poll of several presentities, drawn by whoever replays |
+//! | 5 | short subscription: a watcher of all the user's contacts, closed after a while |
+//! | 6 | expansion of a distribution group |
+//! | 7, 8 | refresh of an endpoint's subscriptions, registration of an endpoint |
+//! | 16, 17 | sign-in and sign-out: kept free, not written and not read by version 2 |
 //! | 18, 19 | subscribe and unsubscribe, bytes 12 to 16 the contact's number: kept free as well |
 //!
 //! Facts that depend on how a run was divided, such as its shards, are not in a trace: it can be replayed on any number.

@@ -9,6 +9,11 @@ use fanfare::CATEGORIES;
 use super::fault::Wrong;
 use super::{DOCUMENT_BYTES_MAX, TIME_MAX_US};
 use crate::schedule::What;
+use crate::sessions::{EVENTS, SessionEvent};
+
+/// The number of the first kind of what sessions do, and the one after the last.
+const SESSIONS: u8 = 4;
+const SESSIONS_END: u8 = SESSIONS + EVENTS as u8;
 
 /// Something that a user did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,8 @@ pub enum Kind {
     PublishIdle,
     /// One of the user's contacts shows him another view, or no longer.
     EditPolicy,
+    /// A session did something beside publishing.
+    Session(SessionEvent),
 }
 
 impl Kind {
@@ -45,6 +52,7 @@ impl Kind {
             What::Publish(category) => Some(Self::Publish { category, bytes }),
             What::PublishIdle => Some(Self::PublishIdle),
             What::EditPolicy => Some(Self::EditPolicy),
+            What::Session(event) => Some(Self::Session(event)),
             What::PublishRest => None,
         }
     }
@@ -56,6 +64,7 @@ impl Kind {
             Self::Publish { category, .. } => What::Publish(category),
             Self::PublishIdle => What::PublishIdle,
             Self::EditPolicy => What::EditPolicy,
+            Self::Session(event) => What::Session(event),
         }
     }
 
@@ -76,6 +85,7 @@ impl Kind {
             Self::Publish { .. } => 1,
             Self::PublishIdle => 2,
             Self::EditPolicy => 3,
+            Self::Session(event) => SESSIONS + event.number() as u8,
         }
     }
 }
@@ -120,6 +130,7 @@ impl Record {
             1 => Kind::Publish { category: self.category, bytes },
             2 => Kind::PublishIdle,
             3 => Kind::EditPolicy,
+            SESSIONS..SESSIONS_END => Kind::Session(SessionEvent::ALL[usize::from(self.kind - SESSIONS)]),
             16..=19 => return Err(Wrong::Reserved { kind: self.kind }),
             _ => return Err(Wrong::Kind(self.kind)),
         };
@@ -197,7 +208,8 @@ mod tests {
             bytemuck::cast::<_, Record>(record).unpack().unwrap_err()
         };
         assert_eq!(of(0, 0, 0), Wrong::Kind(0));
-        assert_eq!(of(4, 0, 0), Wrong::Kind(4));
+        assert_eq!(of(SESSIONS_END, 0, 0), Wrong::Kind(9));
+        assert_eq!(of(8, 0, 1), Wrong::NoPublication);
         assert_eq!((of(2, 1, 0), of(3, 0, 1)), (Wrong::NoPublication, Wrong::NoPublication));
         assert_eq!(of(18, 0, 0), Wrong::Reserved { kind: 18 });
         assert!(of(18, 0, 0).to_string().contains("subscribe"));

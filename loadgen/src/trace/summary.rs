@@ -4,6 +4,7 @@ use fanfare::CATEGORIES;
 
 use super::fault::Fault;
 use super::record::{Event, Kind};
+use crate::sessions::EVENTS;
 
 /// Events of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Summary {
     pub idle: Count,
     /// Edits of policies.
     pub policies: Count,
+    /// What sessions did beside publishing, by [`crate::sessions::SessionEvent`].
+    pub sessions: [Count; EVENTS],
     /// When the last event is, in microseconds since the begin.
     pub last_us: u64,
     /// The largest document.
@@ -47,6 +50,7 @@ impl Summary {
             Kind::Publish { category, .. } => &mut self.publications[usize::from(category)],
             Kind::PublishIdle => &mut self.idle,
             Kind::EditPolicy => &mut self.policies,
+            Kind::Session(event) => &mut self.sessions[event.number()],
         };
         let bytes = event.kind.document_bytes();
         count.events += 1;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::report::screen;
+use crate::sessions::SessionEvent;
 use crate::trace::summary::Count;
 use crate::trace::{BLOCK_RECORDS, Header, Summary, TraceError, file_bytes, files};
 
@@ -33,7 +34,7 @@ fn describe(
     let name = file.display();
     writeln!(
         page,
-        "File       {name}: format 1, {}, {} blocks, every checksum right (validated in {took_s:.2} s)",
+        "File       {name}: format 2, {}, {} blocks, every checksum right (validated in {took_s:.2} s)",
         screen::bytes(file_bytes(header.records) as f64),
         screen::grouped(header.records.div_ceil(BLOCK_RECORDS as u64)),
     )?;
@@ -55,7 +56,8 @@ fn describe(
     let categories = summary.publications.iter().enumerate();
     let kinds = categories.map(|(category, count)| (format!("publish, category {category}"), *count));
     let beside = [("publish-idle".to_owned(), summary.idle), ("edit-policy".to_owned(), summary.policies)];
-    for (name, Count { events, bytes }) in kinds.chain(beside).filter(|(_, count)| count.events != 0) {
+    let sessions = SessionEvent::ALL.map(|event| (event.word().to_owned(), summary.sessions[event.number()]));
+    for (name, Count { events, bytes }) in kinds.chain(beside).chain(sessions).filter(|(_, count)| count.events != 0) {
         let share = 100.0 * events as f64 / header.records as f64;
         let mean = if bytes == 0 {
             String::new()

@@ -57,7 +57,8 @@ const COLUMNS_HELP: &str = "\
 The file begins with the line time_s,user,kind,category,bytes and has one event in each line after it:
   time_s    seconds since the begin of the trace, up to six digits after the point; never less than in the line before
   user      any text; users are numbered in the order in which they appear, and their names are not kept
-  kind      publish, publish-idle (an endpoint that is not shown), or edit-policy (a contact shows the user another view)
+  kind      publish, publish-idle (an endpoint that is not shown), edit-policy (a contact shows the user another view), or what
+            sessions do: poll, short-subscription, group-expansion, refresh, registration
   category  of a publication, counted from 0; nothing for other kinds
   bytes     of a publication's document; nothing for other kinds
 To change a trace: export it, edit the text, and import it again with --numbers.";

@@ -126,4 +126,6 @@ faults! {
     watcher_left_out,
     /// Somebody was listed who waits for the owner's decision and does not subscribe.
     watcher_waiting,
+    /// Somebody polled presentities of several homes.
+    poll,
 }

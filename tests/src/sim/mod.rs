@@ -9,6 +9,7 @@ mod lists;
 mod manners;
 mod network;
 mod policies;
+mod polls;
 mod presence;
 mod publishers;
 mod rest;

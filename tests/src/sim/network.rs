@@ -128,7 +128,7 @@ impl World {
         Ok(())
     }
 
-    fn shown(&self, presentity: PresentityId, view: View, now: Tick) -> Vec<(usize, u64)> {
+    pub(super) fn shown(&self, presentity: PresentityId, view: View, now: Tick) -> Vec<(usize, u64)> {
         let shown = self.truth_of(presentity, view, now);
         shown.iter().enumerate().filter_map(|(category, held)| Some((category, (*held)?))).collect()
     }
@@ -144,6 +144,7 @@ impl World {
                 let view = self.policies.view_of(presentity.get(), who);
                 Awaited::State(view, self.shown(*presentity, view, now))
             }
+            Request::FetchMany { who, .. } => return self.witness_poll(from, home, *ticket, &who.clone()),
             Request::Endpoint(publication) => {
                 let presences = self.presences.as_mut().ok_or("an endpoint in a world without")?;
                 let due = presences.serve(publication, now, &self.limits);

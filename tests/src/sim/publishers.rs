@@ -25,6 +25,7 @@ impl World {
             55..=79 => self.watch(),
             80..=93 => self.set_policy(),
             94 => self.policy_storm(),
+            _ if self.polls => self.poll(),
             _ => self.fetch_for(),
         }
     }

@@ -17,6 +17,7 @@ use super::followers::Followers;
 use super::lists::Lists;
 use super::network::Network;
 use super::policies::Policies;
+use super::polls::{FETCH_PRESENTITIES_MAX, PolledBy};
 use super::presence::{Due, Kind, Presences};
 use super::sessions::Parked;
 use super::tenants::Tenants;
@@ -50,6 +51,7 @@ pub(super) enum Awaited {
     /// The number of the policy among its presentity's.
     Policy(PresentityId, usize),
     Decision(View),
+    Poll(PolledBy),
 }
 
 pub(super) struct World {
@@ -96,6 +98,7 @@ pub(super) struct World {
     pub(super) has_followers: bool,
     /// and what those believe.
     pub(super) followers: Followers,
+    pub(super) polls: bool,
     /// Grows with everything told: two runs of a seed must agree in it.
     pub(super) trace: u64,
 }
@@ -139,6 +142,9 @@ impl World {
             policy_apply_us: rng.random_range(100..3_000u64),
             ..Limits::default()
         };
+        if Self::has_polls(seed) {
+            limits.fetch_presentities_max = FETCH_PRESENTITIES_MAX;
+        }
         let has_manners = Self::has_manners(seed);
         if has_manners {
             limits.paces = rng.random_range(2..=30);
@@ -214,6 +220,7 @@ impl World {
             parked: Vec::new(),
             has_followers,
             followers: Followers::default(),
+            polls: Self::has_polls(seed),
             trace: 0,
             rng,
         }
@@ -337,6 +344,10 @@ impl World {
             if !fits {
                 return Err(format!("{ticket:?} was answered with {outcome:?} where {awaited:?} was due"));
             }
+            if let Awaited::Poll(poll) = &awaited {
+                self.end_poll(shard, poll)?;
+                continue;
+            }
             let home = self.network.home_of_ticket.remove(&(shard, ticket)).ok_or("a ticket of no home")?;
             *self.outstanding.get_mut(&(shard, home)).ok_or("an outcome that nobody awaits")? -= 1;
         }
@@ -368,6 +379,7 @@ impl World {
                 let Some(presences) = &mut self.presences else { return false };
                 presences.orders.insert((presentity.get(), accepted.tag), *order).is_none()
             }
+            (Awaited::Poll(poll), Outcome::FetchedMany(states)) => self.fits_poll(poll, states),
             (Awaited::Policy(presentity, number), Outcome::PolicyApplied { .. }) => {
                 self.policies.completed(*presentity, *number);
                 true

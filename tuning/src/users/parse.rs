@@ -6,7 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::error::ModelError;
-use super::{Figure, Presence, Spread, UserModel, WatcherShares};
+use super::{Figure, Presence, Spread, UserModel, WatcherShares, sessions};
 
 /// Categories of one presence at most, as in the engine.
 const CATEGORIES_MAX: usize = 8;
@@ -14,8 +14,8 @@ const CATEGORIES_MAX: usize = 8;
 /// One key as written: three fields, each required, none besides.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry<T> {
-    value: Spanned<T>,
+pub(super) struct Entry<T> {
+    pub(super) value: Spanned<T>,
     unit: Spanned<String>,
     source: Spanned<String>,
 }
@@ -48,6 +48,16 @@ struct File {
     watchers_public_cloud_share: Entry<f64>,
     second_endpoint_share: Entry<f64>,
     policy_edits_per_hour: Entry<f64>,
+    polls_per_hour: Entry<f64>,
+    poll_presentities: Entry<u32>,
+    short_subscriptions_per_hour: Entry<f64>,
+    short_subscription_length: Entry<f64>,
+    group_expansions_per_hour: Entry<f64>,
+    group_size_shares: Entry<Vec<f64>>,
+    group_size_least: Entry<Vec<u32>>,
+    group_size_most: Entry<Vec<u32>>,
+    subscription_expiry: Entry<f64>,
+    registration_expiry: Entry<f64>,
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq)]
@@ -80,6 +90,18 @@ pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, Mod
     let presence = place.figure("presence", "name", raw.presence)?;
     // What only composed presence has must not be asked for in vain.
     let most = |most: f64| if presence.value == Presence::Plain { 0.0 } else { most };
+    let sessions = sessions::Entries {
+        polls_per_hour: raw.polls_per_hour,
+        poll_presentities: raw.poll_presentities,
+        short_subscriptions_per_hour: raw.short_subscriptions_per_hour,
+        short_subscription_length: raw.short_subscription_length,
+        group_expansions_per_hour: raw.group_expansions_per_hour,
+        group_size_shares: raw.group_size_shares,
+        group_size_least: raw.group_size_least,
+        group_size_most: raw.group_size_most,
+        subscription_expiry: raw.subscription_expiry,
+        registration_expiry: raw.registration_expiry,
+    };
     let model = UserModel {
         name: name.to_owned(),
         users: place.checked("users", "users", raw.users, 2, 100_000_000)?,
@@ -132,13 +154,14 @@ pub(super) fn model(name: &str, file: &str, text: &str) -> Result<UserModel, Mod
             0.0,
             most(1_000.0),
         )?,
+        sessions: sessions::read(&place, sessions, most)?,
         presence,
     };
     Ok(model)
 }
 
 /// Where complaints point.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     file: &'a str,
     text: &'a str,
 }
@@ -156,7 +179,13 @@ impl Place<'_> {
         }
     }
 
-    fn out_of_range<T>(&self, key: &'static str, at: &Spanned<T>, value: impl Display, expected: String) -> ModelError {
+    pub(super) fn out_of_range<T>(
+        &self,
+        key: &'static str,
+        at: &Spanned<T>,
+        value: impl Display,
+        expected: String,
+    ) -> ModelError {
         let (line, _) = self.position(at.span().start);
         ModelError::OutOfRange { file: self.file.to_owned(), line, key, value: value.to_string(), expected }
     }
@@ -168,7 +197,7 @@ impl Place<'_> {
         (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
     }
 
-    fn checked<T>(
+    pub(super) fn checked<T>(
         &self,
         key: &'static str,
         unit: &'static str,
@@ -188,7 +217,12 @@ impl Place<'_> {
     }
 
     /// Unit and source are read by people; a wrong unit is the classic way to be off by a thousand.
-    fn figure<T>(&self, key: &'static str, unit: &'static str, entry: Entry<T>) -> Result<Figure<T>, ModelError> {
+    pub(super) fn figure<T>(
+        &self,
+        key: &'static str,
+        unit: &'static str,
+        entry: Entry<T>,
+    ) -> Result<Figure<T>, ModelError> {
         if entry.unit.get_ref() != unit {
             let found = format!("in `{}`", entry.unit.get_ref());
             return Err(self.out_of_range(key, &entry.unit, found, format!("in `{unit}`")));
@@ -271,83 +305,4 @@ impl Place<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: &str = include_str!("../../users/plain.toml");
-
-    fn complaint(from: &str, to: &str) -> String {
-        assert!(PLAIN.contains(from));
-        model("x", "x.toml", &PLAIN.replacen(from, to, 1)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_not_toml_is_told_with_line_and_column() {
-        let text = complaint("[users]", "[users");
-        assert!(text.starts_with("x.toml:5:"), "{text}");
-        assert!(text.contains("5 | [users"), "{text}");
-    }
-
-    #[test]
-    fn a_wrong_type_is_told_with_line_and_what_was_expected() {
-        let text = complaint("80_000", "\"many\"");
-        assert!(text.starts_with("x.toml:6:9: invalid type: string \"many\", expected u32"), "{text}");
-    }
-
-    #[test]
-    fn an_unknown_key_is_refused_with_the_known_ones() {
-        let text = complaint("[sign_in_batch]", "[sign_in_bach]");
-        assert!(text.contains("unknown field `sign_in_bach`") && text.contains("`sign_in_batch`"), "{text}");
-        let text = complaint("unit = \"users\"", "unit = \"users\"\nsauce = \"none\"");
-        assert!(text.starts_with("x.toml:8:") && text.contains("`sauce`"), "{text}");
-    }
-
-    #[test]
-    fn a_missing_key_is_named() {
-        let start = PLAIN.find("[sign_in_window]").unwrap();
-        let end = PLAIN.find("[sign_in_batch]").unwrap();
-        let without = format!("{}{}", &PLAIN[..start], &PLAIN[end..]);
-        let text = model("x", "x.toml", &without).unwrap_err().to_string();
-        assert!(text.contains("missing field `sign_in_window`"), "{text}");
-    }
-
-    #[test]
-    fn a_value_out_of_range_is_told_with_key_and_line() {
-        let text = complaint("value = 1\nunit = \"endpoints\"", "value = 0\nunit = \"endpoints\"");
-        assert_eq!(text, "x.toml:11: `endpoints_per_user` is 0, but must be from 1 to 64 endpoints");
-        let text = complaint("value = 32", "value = nan");
-        assert!(text.contains("`document_mean` is NaN"), "{text}");
-    }
-
-    #[test]
-    fn a_wrong_unit_is_refused() {
-        let text = complaint("unit = \"bytes\"", "unit = \"KB\"");
-        assert!(text.contains("`document_mean` is in `KB`, but must be in `bytes`"), "{text}");
-    }
-
-    #[test]
-    fn shares_must_fit_the_categories() {
-        let text = complaint("[1.0]", "[0.5, 0.6]");
-        assert!(text.contains("`category_shares` is 2 shares with a sum of 1.1"), "{text}");
-    }
-
-    #[test]
-    fn shares_of_watchers_must_come_to_all_of_them() {
-        let text = complaint("value = 1.0\nunit = \"share of watchers\"", "value = 0.9\nunit = \"share of watchers\"");
-        assert!(text.contains("`watchers_internal_share` is 0.9, and with the other two shares 0.9"), "{text}");
-    }
-
-    #[test]
-    fn plain_presence_has_neither_policies_nor_anything_to_compose() {
-        let text = complaint("value = 0\nunit = \"edits", "value = 1\nunit = \"edits");
-        assert!(text.contains("`policy_edits_per_hour` is 1, but must be from 0 to 0"), "{text}");
-        let text = complaint("value = \"plain\"", "value = \"simple\"");
-        assert!(text.contains("unknown variant `simple`, expected `plain` or `lync`"), "{text}");
-    }
-
-    #[test]
-    fn a_log_normal_needs_its_sigma() {
-        let text = complaint("\"constant\"", "\"log-normal\"");
-        assert!(text.contains("`contacts_sigma` is missing"), "{text}");
-    }
-}
+mod tests;

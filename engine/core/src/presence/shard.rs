@@ -191,6 +191,17 @@ impl<B: ShardMemory> Shard<B> {
         self.fan.ask(presentity, Request::FetchFor { presentity, who })
     }
 
+    /// Asks what this watcher may see of each of these, once: a poll. It takes one credit for each home that they have, or none.
+    /// The outcome is one [`Outcome::FetchedMany`] when all homes have answered, in the order asked for; each state is in the
+    /// view that policy grants, and [`crate::State::shown`] says whether there is none, or the watcher waits or is refused.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] while all credits to any of the homes are out; [`Error::Limit`] for more presentities than
+    /// `fetch_presentities_max`; [`Error::NobodyToFetch`].
+    pub fn fetch_many_for(&mut self, presentities: &[PresentityId], who: &Arc<Identity>) -> Result<Ticket, Error> {
+        self.fan.poll(presentities, who)
+    }
+
     /// Asks the owner to decide on this watcher, if his policy leaves it to him; he finds him in the answer to
     /// [`Self::pending_watchers`]. The outcome is [`Outcome::Decided`].
     ///
@@ -228,6 +239,7 @@ impl<B: ShardMemory> Shard<B> {
             Request::Endpoint(publication) => self.publish_endpoint(*publication),
             Request::SetPolicy(edit) => self.set_policy(*edit),
             Request::FetchFor { presentity, who } => self.fetch_for(presentity, who),
+            Request::FetchMany { presentities, who } => self.fetch_many_for(&presentities, &who),
             Request::Ask { presentity, who } => self.ask_owner(presentity, who),
             Request::Pending { presentity } => self.pending_watchers(presentity),
             Request::Claim(claim) => self.fan.ask(claim.presentity, Request::Claim(claim)),
@@ -267,6 +279,10 @@ impl<B: ShardMemory> Shard<B> {
             }
             Request::SetPolicy(edit) => return self.serve_set_policy(from, ticket, *edit),
             Request::FetchFor { presentity, who } => Outcome::Fetched(self.serve_fetch_for(presentity, &who)),
+            Request::FetchMany { presentities, who } => {
+                let states = presentities.iter().map(|presentity| self.serve_fetch_for(*presentity, &who));
+                Outcome::FetchedMany(states.collect())
+            }
             Request::Ask { presentity, who } => {
                 self.serve_ask(presentity, who).map_or_else(Outcome::Refused, Outcome::Decided)
             }

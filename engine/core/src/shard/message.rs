@@ -74,6 +74,13 @@ pub enum Request {
         /// Who asks.
         who: Arc<Identity>,
     },
+    /// Tell what this watcher may see of each of these, once.
+    FetchMany {
+        /// Whose, each at home there.
+        presentities: Box<[PresentityId]>,
+        /// Who asks.
+        who: Arc<Identity>,
+    },
     /// Let the owner decide on this watcher, if the policy says so.
     Ask {
         /// Whose presence he wants to see.
@@ -127,6 +134,8 @@ pub enum Outcome {
     Published(Published),
     /// What the state is.
     Fetched(State),
+    /// What each of several states is, in the order asked for.
+    FetchedMany(Box<[State]>),
     /// The endpoint's publication stands.
     Accepted(Accepted),
     /// Every shard with a watcher has applied the policy.
@@ -161,6 +170,32 @@ pub struct State {
     pub stamp: Stamp,
     /// The documents that there are, by category.
     pub parts: Box<[(Category, Bytes)]>,
+}
+
+/// What somebody who fetched a state learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// The documents of the view that policy grants.
+    State,
+    /// That there is nothing in that view.
+    Nothing,
+    /// That the owner has still to decide (RFC 3856: pending).
+    Pending,
+    /// That he is refused.
+    Refused,
+}
+
+impl State {
+    /// What the one who asked learns.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        match self.view {
+            View::PENDING => Shown::Pending,
+            View::BLOCKED => Shown::Refused,
+            _ if self.parts.is_empty() => Shown::Nothing,
+            _ => Shown::State,
+        }
+    }
 }
 
 /// Which topic of which shard listens to which view of which presentity.

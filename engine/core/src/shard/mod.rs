@@ -24,6 +24,7 @@ mod memory;
 pub(crate) mod message;
 mod note;
 mod pace;
+mod poll;
 mod query;
 mod quota;
 mod ready;
@@ -66,6 +67,7 @@ use message::Outcome;
 pub use note::Note;
 pub use pace::{Gathered, Rate};
 use pace::{GatheredLists, Paces};
+use poll::Polls;
 pub use query::Explanation;
 use ready::Ready;
 use session::{Arrivals, Sessions};
@@ -80,7 +82,7 @@ use watcher_information::{FollowedPresentities, Followings, Reports};
 
 use crate::error::{Bound, Error, ShardError};
 use crate::guard::Guard;
-use crate::id::{Categories, GroupId, PresentityId, SHARDS_MAX, ShardIndex, Tick, Ticket};
+use crate::id::{Categories, GroupId, PresentityId, SHARDS_MAX, ShardIndex, ShardSet, Tick, Ticket};
 use crate::limits::Limits;
 use crate::store::{Arena, Backing, Heap, Hints, IdTable, OutOfMemory, Slab, SlabFull};
 use crate::tenant::Tenancy;
@@ -221,8 +223,9 @@ pub struct FanOut<B: ShardMemory = Heap> {
     ended_sessions: VecDeque<SessionEnded>,
     /// Subscriptions that have come from another shard and wait for what their home says.
     arrivals: Arrivals,
-    /// Outcomes not taken yet, with the home whose credit they hold.
-    outcomes: VecDeque<(ShardIndex, Ticket, Outcome)>,
+    /// Outcomes not taken yet, with the homes whose credits they hold.
+    outcomes: VecDeque<(ShardSet, Ticket, Outcome)>,
+    polls: Polls,
     tickets: u64,
     /// Bulk subscribes so far.
     calls: u32,
@@ -290,6 +293,7 @@ impl<B: ShardMemory> FanOut<B> {
             ended_sessions: VecDeque::new(),
             arrivals: Arrivals::default(),
             outcomes: VecDeque::new(),
+            polls: Polls::default(),
             tickets: 0,
             calls: 0,
             counters: Counters::default(),
@@ -315,7 +319,10 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Puts an outcome where the embedder takes it from.
     pub(crate) fn take_answer(&mut self, from: ShardIndex, ticket: Ticket, outcome: Outcome) {
-        self.outcomes.push_back((from, ticket, outcome));
+        match outcome {
+            Outcome::FetchedMany(states) => self.take_fetched(from, ticket, states),
+            outcome => self.outcomes.push_back((ShardSet::only(from), ticket, outcome)),
+        }
     }
 
     /// Which shard this is.
@@ -404,6 +411,7 @@ impl<B: ShardMemory> FanOut<B> {
             && self.gates.is_settled()
             && self.outboxes.ready.is_empty()
             && self.outcomes.is_empty()
+            && self.polls.is_empty()
             && self.ended.is_empty()
             && self.gathered.is_empty()
             && self.ended_sessions.is_empty()

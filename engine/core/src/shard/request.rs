@@ -52,27 +52,25 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// The outcome of a request, in order of arrival. To take it frees the request's credit.
     pub fn next_outcome(&mut self) -> Option<(Ticket, Outcome)> {
-        let (home, ticket, outcome) = self.outcomes.pop_front()?;
-        self.links[home.index()].credits_out -= 1;
-        self.give_credit_back(home.index(), tenant_of_ticket(ticket.0));
+        let (homes, ticket, outcome) = self.outcomes.pop_front()?;
+        for home in homes.iter() {
+            self.links[home.index()].credits_out -= 1;
+            self.give_credit_back(home.index(), tenant_of_ticket(ticket.0));
+        }
         Some((ticket, outcome))
     }
 
     pub(crate) fn ask(&mut self, presentity: PresentityId, request: Request) -> Result<Ticket, Error> {
-        let mut tenant = None;
-        if self.tenants.is_some() {
-            let is_publication = matches!(request, Request::Publish(_) | Request::Endpoint(_));
-            tenant = Some(self.admit(presentity, is_publication)?);
+        let home = self.home_of(presentity);
+        let is_publication = matches!(request, Request::Publish(_) | Request::Endpoint(_));
+        let tenant = self.admit(presentity, is_publication)?;
+        if tenant.is_none() && !self.has_credit(None, home) {
+            return Err(self.is_busy(None));
         }
-        let link = &mut self.links[presentity.partition().home(self.home_shards).index()];
-        if link.credits_out >= self.limits.credits {
-            self.counters.busy += 1;
-            return Err(Error::Busy { retry_after_us: self.limits.retry_after_us });
-        }
-        link.credits_out += 1;
+        self.take_credit(tenant, home);
         self.tickets += 1;
         let ticket = Ticket(tenant.map_or(self.tickets, |tenant| ticket_of(self.tickets, tenant)));
-        link.requests.push_back(Message::Request { ticket, request });
+        self.links[home.index()].requests.push_back(Message::Request { ticket, request });
         Ok(ticket)
     }
 

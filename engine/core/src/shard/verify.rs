@@ -32,6 +32,7 @@ impl<B: ShardMemory> FanOut<B> {
         self.verify_tenants()?;
         self.verify_sessions()?;
         self.verify_information()?;
+        self.verify_polls()?;
         let c = &self.counters;
         let accounted = c.delivered + c.skipped + c.cancelled + c.filtered + self.pending();
         if c.owed != accounted {
@@ -232,6 +233,10 @@ impl<B: ShardMemory> FanOut<B> {
                 }
                 owing -= 1;
                 topic = self.topics.places[topic].interest_links.next;
+            }
+            let polls = self.polls.on_link(crate::id::ShardIndex::new(home));
+            if polls > link.credits_out as usize {
+                return wrong("every poll holds a credit of each home that it asks", home as u64);
             }
             if link.credits_out > self.made_with.credits {
                 return wrong("no more credits than were given", home as u64);

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfare::{Document, Frontend, Outbox, Outcome, Poll, Population, Shard, Tick, Ticket, WatcherId};
+use fanfare::{Document, Frontend, Outbox, Outcome, Poll, Shard, Tick, Ticket, View, WatcherId};
 
 use super::check::Checking;
+use super::first;
 use super::requests::Requests;
+use super::sessions;
 use super::sign_in::{Roster, SigningIn};
 use crate::crew::{Answer, Order, Seat};
 use crate::point::{Going, Marks, Point};
 use crate::population::Scratch;
 use crate::presence::Sight;
-use crate::publisher::{Publisher, Sent};
+use crate::publisher::Publisher;
 use crate::recorder::calibrate::Shape;
 use crate::recorder::{Followed, Receipt, Recorder, calibrate};
 use crate::rig::Rig;
@@ -23,9 +25,6 @@ use crate::targets::Sizes;
 
 /// Bytes of memory taken in one poll: not so many that a slow machine seems to stand still.
 const MEMORY_PER_POLL: usize = 32 << 20;
-
-/// First documents published in one poll.
-const BUILD_PER_POLL: u32 = 256;
 
 /// Notes told with one reading of the clock.
 const NOTES_PER_READING: u32 = 64;
@@ -128,7 +127,7 @@ impl Generator {
             Task::Idle | Task::Over(_) => later,
             Task::Memory(taken) => {
                 let mut taken = *taken;
-                match shard.take_memory(&self.expected(), MEMORY_PER_POLL) {
+                match shard.take_memory(&first::expected(&self.sizes, self.seat.common.plan.shards), MEMORY_PER_POLL) {
                     Err(error) => self.end(Answer::Failed(format!("the engine got no memory: {error}"))),
                     Ok(0) => self.end(Answer::Memory(taken)),
                     Ok(more) => {
@@ -141,7 +140,7 @@ impl Generator {
             }
             Task::Build(next) => {
                 let mut next = *next;
-                let any = self.build(shard, &mut next);
+                let any = first::say(shard, &mut self.publisher, &mut self.requests, &self.roster, &mut next);
                 self.task = Task::Build(next);
                 let users = next / self.publisher.first_steps();
                 self.seat.show_progress(users.into());
@@ -172,11 +171,13 @@ impl Generator {
             Task::Point(point) => {
                 // A point may be planned to take longer than silence is borne.
                 self.seat.show_progress(now_us);
-                point.report(&mut self.publisher, &mut self.recorder, marks(shard), now_us);
-                let requests = &mut self.requests;
+                self.requests.sessions.close_due(shard, now_us);
+                let marks = marks(shard, &self.requests);
+                point.report(&mut self.publisher, &mut self.recorder, marks, now_us);
+                let (requests, roster) = (&mut self.requests, &self.roster);
                 let told = &self.recorder.tally().told;
                 let going =
-                    point.go_on(&mut self.publisher, marks(shard), told, |outgoing| requests.send(shard, outgoing));
+                    point.go_on(&mut self.publisher, marks, told, |outgoing| requests.send(shard, roster, outgoing));
                 // After that nobody publishes, and an absence that is still to come would show nothing.
                 if point.is_cut() || going == Going::Over {
                     self.roster.troubled.hurry(now_us);
@@ -191,16 +192,17 @@ impl Generator {
                             self.task = Task::Over(point);
                         }
                         self.roster.troubled.end(shard);
+                        self.requests.sessions.end(shard);
                         self.seat.answer(Answer::Over);
                         later
                     }
                 }
             }
             Task::SumUp(point) => {
-                let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks(shard));
+                let mut answer = point.sum_up(&mut self.publisher, &mut self.recorder, marks(shard, &self.requests));
                 answer.gaps = self.rig.take();
                 answer.issued.refused += self.requests.refusals;
-                answer.traffic.answers = self.requests.answers;
+                answer.traffic.answers = self.requests.answers();
                 answer.troubled = self.roster.troubled.take_counts();
                 self.end(Answer::Point(Box::new(answer)));
                 None
@@ -221,48 +223,28 @@ impl Generator {
         }
     }
 
-    /// Who will sign in on this shard.
-    fn expected(&self) -> Population {
-        let shards = self.seat.common.plan.shards as u64;
-        let watchers = self.sizes.watchers.div_ceil(shards);
-        let subscriptions = self.sizes.subscriptions.div_ceil(shards);
-        // Colleagues and others are shown different views, each a topic.
-        let views = if self.sizes.composed { 2 } else { 1 };
-        let topics = subscriptions.min(views * u64::from(self.sizes.users));
-        Population { watchers, groups: watchers, subscriptions, topics, ..Population::default() }
-    }
-
     fn end(&mut self, answer: Answer) {
         self.task = Task::Idle;
         self.seat.answer(answer);
     }
 
-    /// Publishes what users say first, `next` being the next step. Tells whether any was taken.
-    fn build(&mut self, shard: &mut Shard, next: &mut u32) -> bool {
-        let steps = self.publisher.first_steps();
-        let end = (*next + BUILD_PER_POLL).min(self.publisher.residents().count() * steps);
-        let begin = *next;
-        while *next < end {
-            let user = self.publisher.residents().user(*next / steps);
-            let step = *next % steps;
-            if let Some(outgoing) = self.publisher.first(user, step)
-                && self.requests.send(shard, &outgoing) == Sent::Busy
-            {
-                break;
+    /// Somebody who came in the point, and goes with it, is told what he is to be told. Nobody waits for that.
+    fn tell_guest(&mut self, first: View, outbox: &mut Outbox<'_>) {
+        let measuring = matches!(&self.task, Task::Point(point) if point.is_measuring());
+        let mut view = Some(first);
+        while let Some(told) = view {
+            if !self.requests.sessions.told(told, measuring) {
+                self.recorder.note_denied();
             }
-            if step + 1 == steps {
-                self.publisher.first_accepted(user);
-            }
-            *next += 1;
+            view = outbox.next().map(|note| note.view);
         }
-        *next != begin
     }
 }
 
-/// What the engine has counted so far.
-fn marks(shard: &Shard) -> Marks {
+/// What the engine has counted so far, of those who signed in.
+fn marks(shard: &Shard, requests: &Requests) -> Marks {
     let counters = shard.counters();
-    Marks { delivered: counters.delivered, skipped: counters.skipped }
+    Marks { delivered: counters.delivered.saturating_sub(requests.sessions.told), skipped: counters.skipped }
 }
 
 impl Frontend for Generator {
@@ -280,10 +262,10 @@ impl Frontend for Generator {
         if let Some(reason) = self.requests.fatal.take() {
             self.end(Answer::Failed(reason));
         }
-        self.requests.send_again(shard);
+        self.requests.send_again(shard, &self.roster);
         let mut moved = false;
         if !self.roster.troubled.is_empty() {
-            let Roster { groups, troubled } = &mut self.roster;
+            let Roster { groups, troubled, .. } = &mut self.roster;
             match troubled.go_on(shard, &self.seat.common, groups, &mut self.scratch, now_us) {
                 Ok(any) => moved = any,
                 Err(error) => self.end(Answer::Failed(format!("the engine refused somebody who came back: {error}"))),
@@ -316,6 +298,9 @@ impl Frontend for Generator {
             && let Some(note) = outbox.next()
         {
             if notes % NOTES_PER_READING == 0 {
+                if note.watcher_token >= sessions::GUESTS {
+                    return self.tell_guest(note.view, outbox);
+                }
                 now_us = common.clock.now().as_micros();
                 self.recorder.clock_read();
             }

@@ -28,12 +28,16 @@ pub fn of(sizes: &Sizes, shards: usize) -> Limits {
     let users = u64::from(sizes.users);
     // Presentities are dealt to homes by a hash of their ids: an eighth more than an equal share never comes by chance.
     let at_home = if shards == 1 { users } else { users.div_ceil(shards as u64) * 9 / 8 };
+    // Sessions bring guests: in the mean one short subscription and one expanded group a user, each as large as a contact list.
+    let (guests, with_guests) = if sizes.composed { (2 * users, 2) } else { (0, 1) };
+    let watchers = sizes.watchers + guests;
+    let subscriptions = with_guests * sizes.subscriptions + watchers * LANES;
     let copies = if sizes.composed { 8 } else { 2 };
     let of_document = u64::from(sizes.document_bytes_max) + BESIDE_DOCUMENT;
     Limits {
-        watchers: at_least(least.watchers, sizes.watchers, SUBSCRIPTIONS_MAX),
-        groups: at_least(least.groups, sizes.watchers, SUBSCRIPTIONS_MAX),
-        subscriptions: at_least(least.subscriptions, sizes.subscriptions + sizes.watchers * LANES, SUBSCRIPTIONS_MAX),
+        watchers: at_least(least.watchers, watchers, SUBSCRIPTIONS_MAX),
+        groups: at_least(least.groups, watchers, SUBSCRIPTIONS_MAX),
+        subscriptions: at_least(least.subscriptions, subscriptions, SUBSCRIPTIONS_MAX),
         // Colleagues, workgroup and those outside: three views of each user, if presence is composed.
         topics: at_least(least.topics, users * if sizes.composed { 3 } else { 1 }, SUBSCRIPTIONS_MAX),
         presentities: at_least(least.presentities, at_home, PRESENTITIES_MAX),

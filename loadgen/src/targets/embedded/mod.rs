@@ -3,9 +3,11 @@
 
 mod check;
 mod editor;
+mod first;
 mod generator;
 pub mod limits;
 mod requests;
+mod sessions;
 mod sign_in;
 mod troubled;
 

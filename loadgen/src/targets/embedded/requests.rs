@@ -10,11 +10,14 @@ use fanfare::{
 };
 
 use super::editor::Editor;
+use super::sessions::Sessions;
+use super::sign_in::Roster;
 use crate::crew::Common;
 use crate::presence;
 use crate::publisher::{Outgoing, Sent};
 use crate::recorder::NO_INDEX;
 use crate::schedule::What;
+use crate::sessions::SessionEvent;
 use crate::traffic::Answers;
 
 /// Requests without an answer, and counts of those with one.
@@ -23,10 +26,11 @@ pub(super) struct Requests {
     under_way: HashMap<u64, Outgoing>,
     refused: VecDeque<Outgoing>,
     editor: Editor,
+    pub(super) sessions: Sessions,
     /// Refusals by homes since the point began.
     pub(super) refusals: u64,
     /// Answers to what was due within the measured time, since the point began.
-    pub(super) answers: Answers,
+    answers: Answers,
     /// Publications that composition has absorbed since somebody watches.
     pub(super) absorbed: u64,
     pub(super) fatal: Option<String>,
@@ -35,6 +39,7 @@ pub(super) struct Requests {
 impl Requests {
     pub(super) fn new(common: Arc<Common>) -> Self {
         Self {
+            sessions: Sessions::new(Arc::clone(&common)),
             common,
             under_way: HashMap::new(),
             refused: VecDeque::new(),
@@ -50,6 +55,7 @@ impl Requests {
     pub(super) fn begin_point(&mut self) {
         self.refusals = 0;
         self.answers = Answers::default();
+        self.sessions.begin_point();
     }
 
     /// Whether everything was answered.
@@ -58,7 +64,10 @@ impl Requests {
     }
 
     /// Hands one request to the engine.
-    pub(super) fn send(&mut self, shard: &mut Shard, outgoing: &Outgoing) -> Sent {
+    pub(super) fn send(&mut self, shard: &mut Shard, roster: &Roster, outgoing: &Outgoing) -> Sent {
+        if let What::Session(event) = outgoing.what {
+            return self.send_session(shard, roster, outgoing, event);
+        }
         let asked = match outgoing.what {
             What::EditPolicy => match self.edit(shard, outgoing.user) {
                 Ok(edit) => {
@@ -89,10 +98,29 @@ impl Requests {
         }
     }
 
+    fn send_session(&mut self, shard: &mut Shard, roster: &Roster, outgoing: &Outgoing, event: SessionEvent) -> Sent {
+        match self.sessions.go(shard, roster, outgoing, event) {
+            Ok(asked) => {
+                if let Some(ticket) = asked {
+                    self.under_way.insert(ticket.get(), outgoing.clone());
+                }
+                Sent::Accepted
+            }
+            Err(Error::Busy { .. }) => Sent::Busy,
+            Err(error) => self.give_up(format!("the engine refused what a session does: {error}")),
+        }
+    }
+
+    /// What was answered since the point began, sessions included.
+    pub(super) fn answers(&self) -> Answers {
+        let Sessions { done, polled, told_measured, .. } = self.sessions;
+        Answers { sessions: done, polled, told_guests: told_measured, ..self.answers }
+    }
+
     /// Sends again what homes refused, in order.
-    pub(super) fn send_again(&mut self, shard: &mut Shard) {
+    pub(super) fn send_again(&mut self, shard: &mut Shard, roster: &Roster) {
         while let Some(outgoing) = self.refused.pop_front() {
-            if self.send(shard, &outgoing) == Sent::Busy {
+            if self.send(shard, roster, &outgoing) == Sent::Busy {
                 self.refused.push_front(outgoing);
                 return;
             }
@@ -107,6 +135,9 @@ impl Requests {
             Outcome::Accepted(accepted) if accepted.absorbed && outgoing.plan_us != 0 => {
                 self.absorbed += 1;
                 self.answers.absorbed += measured;
+            }
+            Outcome::FetchedMany(states) => {
+                self.fatal = self.sessions.answered(&outgoing, &states).or(self.fatal.take());
             }
             Outcome::PolicyApplied { .. } => self.answers.applied += measured,
             Outcome::Incomplete { .. } => self.answers.incomplete += measured,
@@ -157,7 +188,7 @@ fn said_by_endpoint(outgoing: &Outgoing, categories: usize) -> EndpointPublicati
         What::Publish(category) => {
             EndpointPublication::hard(presentity, Vec::new()).with(Category::numbered(category), document())
         }
-        What::PublishIdle | What::EditPolicy => {
+        What::PublishIdle | What::EditPolicy | What::Session(_) => {
             let status = presence::idle_status(outgoing.plan_us);
             EndpointPublication::create(presentity, presence::IDLE, status, lifetime_us)
         }

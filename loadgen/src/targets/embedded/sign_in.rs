@@ -25,6 +25,8 @@ const TIMED_EVERY: u32 = 16;
 pub(super) struct Roster {
     /// The group of each watcher, by its number here.
     pub(super) groups: Vec<GroupId>,
+    /// The number of each resident's first watcher; nothing where sessions do nothing but watch.
+    pub(super) numbers: Vec<u32>,
     /// Those who behave badly.
     pub(super) troubled: Troubled,
 }
@@ -76,6 +78,9 @@ impl SigningIn {
             let network = common.plan.population.network(user);
             let sight = sight_of(common.plan.composed, network);
             let number = roster.groups.len() as u32;
+            if common.has_sessions {
+                roster.numbers.push(number);
+            }
             // Whoever is shown a number alone could not say, after a while, which of several changes it was.
             let plan = common.plan.troubles.filter(|_| sight != Sight::Number);
             let trouble_of = |number| plan.and_then(|plan| plan.of(residents.shard, number));

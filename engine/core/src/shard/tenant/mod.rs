@@ -27,7 +27,7 @@ use super::quota::Room;
 use super::walk::Walks;
 use super::{FanOut, ShardMemory};
 use crate::error::{Bound, Error};
-use crate::id::{PresentityId, WatcherId};
+use crate::id::{PresentityId, ShardIndex, WatcherId};
 use crate::store::{Arena, Heap};
 use crate::tenant::{Tenancy, Tenant, TenantId, TenantUse};
 
@@ -67,6 +67,11 @@ impl Tenants {
             walking: Waiting::default(),
             credits: (0..shards).map(|_| Credits::default()).collect(),
         }
+    }
+
+    /// Whose a presentity is.
+    pub(crate) fn of(&self, presentity: PresentityId) -> u8 {
+        self.tenancy.tenant_of(presentity).0
     }
 
     fn weight(&self, tenant: u8) -> u16 {
@@ -173,29 +178,49 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// Whose request it is, if its tenant may make one more now: of publications no more than its budget, and of credits no
     /// more than its share while others ask, too.
-    pub(crate) fn admit(&mut self, presentity: PresentityId, is_publication: bool) -> Result<u8, Error> {
+    pub(crate) fn admit(&mut self, presentity: PresentityId, is_publication: bool) -> Result<Option<u8>, Error> {
         let home = self.home_of(presentity);
-        let Some(tenants) = &mut self.tenants else { return Ok(0) };
-        let id = tenants.tenancy.tenant_of(presentity);
-        let Tenants { accounts, credits, .. } = &mut **tenants;
-        let credits = &mut credits[home.index()];
-        let limit = self.limits.credits;
-        credits.ask(id.0, self.now);
-        let share = credits.share(id.0, limit, self.now, |tenant| accounts[usize::from(tenant)].tenant.weight);
-        let has_credit = self.links[home.index()].credits_out < limit && credits.out(id.0) < share;
-        let account = &mut accounts[usize::from(id.0)];
-        if !has_credit {
-            account.uses.refused += 1;
-            self.counters.busy += 1;
-            return Err(Error::Busy { retry_after_us: self.limits.retry_after_us });
+        let Some(id) = self.tenants.as_ref().map(|tenants| tenants.of(presentity)) else { return Ok(None) };
+        if !self.has_credit(Some(id), home) {
+            return Err(self.is_busy(Some(id)));
         }
+        let Some(tenants) = &mut self.tenants else { return Ok(None) };
+        let account = &mut tenants.accounts[usize::from(id)];
         if is_publication && let Err(retry_after_us) = account.publications.take(&account.tenant, self.now) {
             account.uses.refused += 1;
-            let limit = account.tenant.publications_per_s.into();
-            return Err(Error::OverBudget { tenant: id, bound: Bound::TenantPublications, limit, retry_after_us });
+            let (tenant, limit) = (TenantId(id), account.tenant.publications_per_s.into());
+            return Err(Error::OverBudget { tenant, bound: Bound::TenantPublications, limit, retry_after_us });
         }
-        credits.take(id.0);
-        Ok(id.0)
+        Ok(Some(id))
+    }
+
+    /// Whether one more credit of a link may be taken now, and by that tenant, if there are any.
+    pub(crate) fn has_credit(&mut self, tenant: Option<u8>, home: ShardIndex) -> bool {
+        let limit = self.limits.credits;
+        let is_left = self.links[home.index()].credits_out < limit;
+        let (Some(tenants), Some(tenant)) = (&mut self.tenants, tenant) else { return is_left };
+        let Tenants { accounts, credits, .. } = &mut **tenants;
+        let credits = &mut credits[home.index()];
+        credits.ask(tenant, self.now);
+        let share = credits.share(tenant, limit, self.now, |tenant| accounts[usize::from(tenant)].tenant.weight);
+        is_left && credits.out(tenant) < share
+    }
+
+    /// Takes a credit that is there.
+    pub(crate) fn take_credit(&mut self, tenant: Option<u8>, home: ShardIndex) {
+        self.links[home.index()].credits_out += 1;
+        if let (Some(tenants), Some(tenant)) = (&mut self.tenants, tenant) {
+            tenants.credits[home.index()].take(tenant);
+        }
+    }
+
+    /// The refusal of a request for which there is no credit.
+    pub(crate) fn is_busy(&mut self, tenant: Option<u8>) -> Error {
+        self.counters.busy += 1;
+        if let (Some(tenants), Some(tenant)) = (&mut self.tenants, tenant) {
+            tenants.accounts[usize::from(tenant)].uses.refused += 1;
+        }
+        Error::Busy { retry_after_us: self.limits.retry_after_us }
     }
 
     /// An outcome was taken, and with it the credit of a tenant's request comes back.
