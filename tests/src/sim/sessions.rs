@@ -17,7 +17,7 @@ pub(super) struct Parked {
     pub(super) session: Session,
     pub(super) groups: BTreeMap<u64, WatchGroup>,
     place: Place,
-    until: Tick,
+    pub(super) until: Tick,
 }
 
 /// Where it is.
