@@ -79,7 +79,18 @@ impl<B: ShardMemory> FanOut<B> {
         })
     }
 
+    #[inline]
     fn next_applied_or_information(&mut self, to: ShardIndex) -> Option<Message> {
+        let link = &self.links[to.index()];
+        if link.applied.is_empty() && link.information.is_empty() {
+            return None;
+        }
+        self.next_seldom(to)
+    }
+
+    /// What is hardly ever there: policies that were applied, and who watches whom, in turns.
+    #[cold]
+    fn next_seldom(&mut self, to: ShardIndex) -> Option<Message> {
         let link = &mut self.links[to.index()];
         if link.information.is_empty() {
             return self.next_applied(to);

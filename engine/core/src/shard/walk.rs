@@ -151,6 +151,7 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// Visits up to `budget` entries of the walks at hand.
+    #[inline]
     pub(crate) fn walk_one_tenants(&mut self, budget: usize, lines: &mut Lines) -> usize {
         let mut for_long = 0;
         if self.walks.long.is_empty() {

@@ -61,6 +61,11 @@ impl Reports {
         !self.to_gather.is_empty() || self.is_behind
     }
 
+    /// Whether no report gathers, nor waits to begin.
+    fn is_at_rest(&self) -> bool {
+        self.to_gather.is_empty() && self.unsettled.is_empty() && !self.is_behind
+    }
+
     /// Whether a report gathers, and says that it is owed when it has.
     fn waits(&self, presentity: PresentityId) -> bool {
         self.to_gather.contains(presentity) || self.unsettled.contains(presentity)
@@ -178,7 +183,12 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// Lists watchers who are not listed until so many were looked at, the last report's all; tells how many it were.
+    #[inline]
     pub(crate) fn gather_watchers(&mut self, budget: usize) -> usize {
+        if self.reports.is_at_rest() { 0 } else { self.gather_some(budget) }
+    }
+
+    fn gather_some(&mut self, budget: usize) -> usize {
         let waiting = self.reports.unsettled.len().min(budget);
         self.reports.is_behind = waiting < self.reports.unsettled.len();
         for _ in 0..waiting {
