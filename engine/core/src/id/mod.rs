@@ -3,19 +3,18 @@
 //! All of them are small plain values. Ids of things that live in a slab carry a generation, so that an id kept too
 //! long names nothing instead of naming the thing's successor (C5).
 
+mod category;
+mod shard;
+
 use core::fmt;
 
 use bytemuck::{Pod, Zeroable};
+pub use category::{CATEGORIES, Categories, Category};
+pub use shard::{SHARDS_MAX, ShardIndex, ShardSet};
 use siphasher::sip::SipHasher24;
 
 /// Partitions of the id space: fixed, so that nothing durable depends on the number of shards.
 pub const PARTITIONS: usize = 1024;
-
-/// Shards at most: the set of a presentity's interested shards fits one machine word.
-pub const SHARDS_MAX: usize = 64;
-
-/// Categories of one presence at most: a set of them fits a byte and a change's category fits four bits.
-pub const CATEGORIES: usize = 8;
 
 /// Who is watched (RFC 2778): 64 bits given by the embedder.
 ///
@@ -93,28 +92,6 @@ impl Partition {
     }
 }
 
-/// Which shard of the engine, from 0.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct ShardIndex(pub(crate) u8);
-
-impl ShardIndex {
-    /// The shard with this number.
-    ///
-    /// # Panics
-    /// If the number is not below [`SHARDS_MAX`].
-    #[must_use]
-    pub const fn new(number: usize) -> Self {
-        assert!(number < SHARDS_MAX, "a mesh has at most SHARDS_MAX shards");
-        Self(number as u8)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
 /// One rendering of a presentity's state, for one class of watchers. Policy decides who gets which.
 #[derive(Pod, Zeroable, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 #[repr(transparent)]
@@ -134,108 +111,6 @@ impl View {
     #[must_use]
     pub const fn is_closed(self) -> bool {
         self.0 >= Self::BLOCKED.0
-    }
-}
-
-/// A named part of a presence: state, note, calendar and the like, numbered by the embedder.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Category(u8);
-
-impl Category {
-    /// The category of an engine that has only one.
-    pub const FIRST: Self = Self(0);
-
-    /// The category with this number, if it is below [`CATEGORIES`].
-    #[must_use]
-    pub const fn new(number: u8) -> Option<Self> {
-        if (number as usize) < CATEGORIES { Some(Self(number)) } else { None }
-    }
-
-    /// The category with this number.
-    ///
-    /// # Panics
-    /// If it is not below [`CATEGORIES`].
-    #[must_use]
-    pub const fn numbered(number: u8) -> Self {
-        assert!((number as usize) < CATEGORIES, "categories are numbered below CATEGORIES");
-        Self(number)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.0 as usize
-    }
-
-    /// Every category that there can be.
-    pub fn all() -> impl DoubleEndedIterator<Item = Self> + Clone {
-        (0..CATEGORIES as u8).map(Self)
-    }
-
-    pub(crate) const fn number(self) -> u8 {
-        self.0
-    }
-
-    pub(crate) const fn from_low_bits(bits: u8) -> Self {
-        Self(bits & (CATEGORIES as u8 - 1))
-    }
-}
-
-/// A set of categories: what a group wants to hear of.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
-pub struct Categories(u8);
-
-impl Categories {
-    /// Every category.
-    pub const ALL: Self = Self(u8::MAX);
-    /// No category at all.
-    pub const NONE: Self = Self(0);
-
-    /// The set of one.
-    #[must_use]
-    pub const fn only(category: Category) -> Self {
-        Self(1 << category.0)
-    }
-
-    /// This set and that category.
-    #[must_use]
-    pub const fn with(self, category: Category) -> Self {
-        Self(self.0 | 1 << category.0)
-    }
-
-    /// Whether the category is in the set.
-    #[must_use]
-    pub const fn contains(self, category: Category) -> bool {
-        self.0 >> category.0 & 1 == 1
-    }
-
-    /// The categories in the set.
-    pub fn iter(self) -> impl Iterator<Item = Category> {
-        Category::all().filter(move |&category| self.contains(category))
-    }
-
-    /// Those that are in both.
-    pub(crate) const fn and(self, other: Self) -> Self {
-        Self(self.0 & other.0)
-    }
-
-    /// Those that are in either.
-    pub(crate) const fn or(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-
-    pub(crate) const fn bits(self) -> u8 {
-        self.0
-    }
-
-    pub(crate) const fn from_bits(bits: u8) -> Self {
-        Self(bits)
-    }
-}
-
-impl Default for Categories {
-    fn default() -> Self {
-        Self::ALL
     }
 }
 
@@ -363,50 +238,6 @@ impl PolicyEpoch {
     /// The number after it, if there is one.
     pub(crate) fn next(self) -> Option<Self> {
         self.0.checked_add(1).map(Self)
-    }
-}
-
-/// A set of shards.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
-pub struct ShardSet(u64);
-
-impl ShardSet {
-    /// No shard.
-    pub const NONE: Self = Self(0);
-
-    /// Whether there is none in it.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    /// The shards in it.
-    pub fn iter(self) -> impl Iterator<Item = ShardIndex> {
-        let mut left = self.0;
-        core::iter::from_fn(move || {
-            let shard = ShardIndex(u8::try_from((left != 0).then(|| left.trailing_zeros())?).ok()?);
-            left &= !(1 << shard.0);
-            Some(shard)
-        })
-    }
-
-    /// Whether that shard is in it.
-    #[must_use]
-    pub const fn contains(self, shard: ShardIndex) -> bool {
-        self.0 >> shard.0 & 1 == 1
-    }
-
-    /// That shard alone.
-    pub(crate) const fn only(shard: ShardIndex) -> Self {
-        Self(1 << shard.0)
-    }
-
-    pub(crate) fn insert(&mut self, shard: ShardIndex) {
-        self.0 |= 1 << shard.0;
-    }
-
-    pub(crate) fn remove(&mut self, shard: ShardIndex) {
-        self.0 &= !(1 << shard.0);
     }
 }
 
