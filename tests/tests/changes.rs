@@ -76,6 +76,26 @@ fn rfc_4660_a_group_is_told_only_of_changes_for_which_its_trigger_fires() {
 }
 
 #[test]
+fn what_fired_long_before_anybody_looked_is_told() {
+    let mut mesh = Mesh::new(1, Limits::default());
+    let ken = mesh.presentity_at(0, 0);
+    let (watcher, group) = mesh.watcher(0);
+    mesh.shards[0].set_trigger(group, Some(Arc::new(WhenOpen::default()))).unwrap();
+    mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    mesh.settle();
+    mesh.hear(0, watcher);
+    mesh.publish(0, ken, b"open");
+    // More changes than `seen` tells apart, none of which fires.
+    for at in 0..20_000u32 {
+        mesh.publish(0, ken, &at.to_le_bytes());
+        mesh.turn(1_024);
+    }
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher).len(), 1);
+    mesh.verify();
+}
+
+#[test]
 fn rfc_4661_added_removed_and_changed_of_the_categories_meant() {
     let mut mesh = Mesh::new(1, Limits::default());
     let ken = mesh.presentity_at(0, 0);

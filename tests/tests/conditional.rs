@@ -2,8 +2,8 @@
 
 use fanfare_core::presence::composition::LastWrite;
 use fanfare_core::{
-    Categories, Category, Decision, GroupId, Identity, Limits, Policy, PolicyEdit, PresentityId, Scheme, StateTag,
-    View, WatcherId,
+    Categories, Category, Decision, GroupId, Identity, Limits, Policy, PolicyEdit, PresentityId, Publication, Scheme,
+    StateTag, View, WatcherId,
 };
 use fanfare_tests::mesh::Mesh;
 
@@ -126,6 +126,43 @@ fn a_tag_says_nothing_of_another_view_other_categories_or_another_secret() {
     let all: std::collections::BTreeSet<_> = plain.iter().chain(&secret).collect();
     assert_eq!(all.len(), 6);
     assert_eq!(plain, tags_of(Scheme::plain()), "and the same after a restart");
+}
+
+#[test]
+fn c6_a_tag_does_not_tell_in_which_view_the_same_is_shown_and_is_another_for_everybody() {
+    let mut mesh = Mesh::new(1, Limits::default());
+    let (ken, ann) = (mesh.presentity_at(0, 0), mesh.presentity_at(0, 1));
+    let mut tag_in = |presentity, view| {
+        let publication = Publication { view, ..Publication::plain(presentity, "offline".into()) };
+        mesh.shards[0].publish(publication).unwrap();
+        let (watcher, group) = mesh.watcher(0);
+        mesh.shards[0].subscribe(group, view, &[presentity]).unwrap();
+        mesh.settle();
+        tag_told(&mut mesh, 0, watcher)
+    };
+    let shown = tag_in(ken, View(0));
+    assert_eq!(tag_in(ken, View(1)), shown, "who is politely blocked cannot tell");
+    assert_ne!(tag_in(ann, View(0)), shown);
+}
+
+#[test]
+fn a_tag_that_was_not_asked_about_is_forgotten_with_the_next_change() {
+    let mut mesh = Mesh::new(1, Limits::default());
+    let ken = mesh.presentity_at(0, 0);
+    mesh.publish(0, ken, b"one");
+    let (watcher, group) = subscribed(&mut mesh, 0, ken);
+    mesh.settle();
+    let one = tag_told(&mut mesh, 0, watcher);
+    mesh.shards[0].know(group, ken, one).unwrap();
+    for document in [b"two", b"one"] {
+        mesh.publish(0, ken, document);
+        mesh.settle();
+        assert_eq!(mesh.hear(0, watcher).len(), 1);
+    }
+    mesh.shards[0].refresh_group(group).unwrap();
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher).len(), 1, "what he said was about what he has been told of since");
+    mesh.verify();
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! Presentities that flap are fanned out once a gap, newest state, and nobody waits who need not.
 
-use fanfare_core::{Limits, Publication, Tick, View};
+use fanfare_core::presence::composition::LastWrite;
+use fanfare_core::status::Availability;
+use fanfare_core::{
+    Decision, EndpointId, EndpointPublication, Identity, Limits, PresentityId, Publication, Scheme, Status, Tick, View,
+};
 use fanfare_tests::mesh::Mesh;
 
 const GAP_US: u64 = 1_000_000;
@@ -65,5 +69,51 @@ fn first_states_do_not_wait_for_a_gap_and_bring_the_newest() {
     mesh.now += 10;
     mesh.settle();
     assert_eq!(mesh.hear(2, other)[0].document, None);
+    mesh.verify();
+}
+
+#[test]
+fn what_devices_publish_waits_for_the_gap_although_each_publication_moves_its_expiry() {
+    let scheme = Scheme::open_and_offline(&["state"], LastWrite, Decision::Show(Scheme::OPEN)).unwrap();
+    let mut mesh = Mesh::with_scheme(2, Limits { fan_out_gap_us: GAP_US, ..Limits::default() }, scheme);
+    let ken = mesh.presentity_at(1, 0);
+    let (watcher, group) = mesh.watcher_for(0, Identity::of(PresentityId::new(9)));
+    mesh.shards[0].watch(group, &[ken]).unwrap();
+    mesh.settle();
+    mesh.hear(0, watcher);
+    let mut heard = 0;
+    for at in 0..30u64 {
+        mesh.now += GAP_US / 10;
+        let status = Status::new(if at % 2 == 0 { Availability::BUSY } else { Availability::AVAILABLE });
+        mesh.endpoint(0, EndpointPublication::create(ken, EndpointId(1), status, 600 * GAP_US)).unwrap();
+        mesh.settle();
+        heard += mesh.hear(0, watcher).len();
+    }
+    assert!((3..=4).contains(&heard), "thirty changes in three gaps were told {heard} times");
+    mesh.verify();
+}
+
+#[test]
+fn nobody_waits_for_a_gap_with_a_state_that_is_over() {
+    let mut mesh = Mesh::new(2, Limits { fan_out_gap_us: 10 * GAP_US, ..Limits::default() });
+    let ken = mesh.presentity_at(1, 0);
+    let (watcher, group) = mesh.watcher(0);
+    mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    mesh.settle();
+    mesh.hear(0, watcher);
+    let until = |seconds: u64, text: &'static [u8]| {
+        let expires = Tick::from_micros(seconds * GAP_US);
+        Publication { expires, ..Publication::plain(ken, text.into()) }
+    };
+    mesh.shards[0].publish(until(5, b"one")).unwrap();
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher).len(), 1);
+    mesh.now = 4 * GAP_US;
+    mesh.shards[0].publish(until(100, b"two")).unwrap();
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher), []);
+    mesh.now = 5 * GAP_US;
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher)[0].document.as_deref(), Some(&b"two"[..]));
     mesh.verify();
 }

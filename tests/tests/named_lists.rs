@@ -115,7 +115,11 @@ fn rfc_6665_a_group_ends_with_a_reason_when_its_list_goes_or_does_not_fit() {
     let (_, second) = mesh.watcher(0);
     mesh.shards[0].subscribe_list(first, View::PLAIN, TEAM).unwrap();
     mesh.shards[0].subscribe_list(second, View::PLAIN, OFFICE).unwrap();
-    set(&mut mesh, TEAM, &people(&[3, 4])).unwrap();
+    // All others than before, who would not fit beside them, are no reason.
+    set(&mut mesh, TEAM, &people(&[3, 4, 5])).unwrap();
+    mesh.settle();
+    assert_eq!((watched(&mesh, first), mesh.shards[0].next_ended()), (vec![3, 4, 5], None));
+    set(&mut mesh, TEAM, &people(&[3, 4, 5, 6])).unwrap();
     mesh.shards[0].remove_list(OFFICE).unwrap();
     assert!(!mesh.shards[0].is_idle());
     mesh.settle();

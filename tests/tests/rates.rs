@@ -54,6 +54,31 @@ impl Scene {
 }
 
 #[test]
+fn what_is_offered_and_not_taken_ends_no_gap() {
+    let mut mesh = Mesh::new(1, Limits::default());
+    let ken = mesh.presentity_at(0, 0);
+    let (watcher, group) = mesh.watcher(0);
+    mesh.shards[0].subscribe(group, View::PLAIN, &[ken]).unwrap();
+    mesh.shards[0].set_rate(group, Rate { gap_us_min: 1_000, ..Rate::default() }).unwrap();
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher).len(), 1);
+    mesh.now = 5;
+    mesh.publish(0, ken, b"open");
+    mesh.settle();
+    // Its frontend's socket is full, and has room a moment later.
+    assert_eq!(mesh.shards[0].next_ready(), Some(watcher));
+    drop(mesh.shards[0].outbox(watcher));
+    mesh.now = 6;
+    mesh.shards[0].writable(watcher);
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher), [], "the gap is not over");
+    mesh.now = 1_000;
+    mesh.settle();
+    assert_eq!(mesh.hear(0, watcher).len(), 1);
+    mesh.verify();
+}
+
+#[test]
 fn rfc_6446_max_rate_conflates_what_comes_sooner() {
     let mut scene = Scene::new(Rate::per_second(Some(1.0), None).unwrap());
     scene.publish(0..20, "one");

@@ -187,8 +187,9 @@ impl<B: ShardMemory> Shard<B> {
             record.hides_stamp |= self.desk.scheme.rule(record.view).is_some_and(|it| it.status == StatusRule::Offline);
             // What shows nothing of the endpoints does not end with them.
             let expires = if record.hides_stamp { Tick::NEVER } else { earliest };
+            let known_until = record.expires;
             if self.fan.homes.set_composed_expiry(view, expires) {
-                self.fan.owe_updates(view);
+                self.fan.owe_expiry(view, known_until);
             }
             view = self.fan.homes.views[view].next;
         }
@@ -208,8 +209,9 @@ impl<B: ShardMemory> Shard<B> {
                 self.fan.set_state(view, category, None, Tick::NEVER).expect("to take a document away needs no memory");
             }
         }
+        let known_until = self.fan.homes.views[view].expires;
         if self.fan.homes.set_composed_expiry(view, Tick::NEVER) {
-            self.fan.owe_updates(view);
+            self.fan.owe_expiry(view, known_until);
         }
     }
 

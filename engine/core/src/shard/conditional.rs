@@ -20,8 +20,8 @@ use crate::error::{Corrupt, Error};
 use crate::id::{Categories, GroupId, PresentityId, View};
 use crate::store::NONE;
 
-/// What a subscription is shown, as a number: the same for the same view and documents, on any shard and after any restart, as
-/// long as the scheme's secret is the same.
+/// What a subscription is shown of somebody, as a number: the same for the same documents, in whatever view, on any shard and
+/// after any restart, as long as the scheme's secret is the same.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct StateTag(pub u64);
 
@@ -47,13 +47,10 @@ impl<B: ShardMemory> FanOut<B> {
 
     /// What a subscription is due whose watcher may know it: nothing, if he does.
     pub(in crate::shard) fn due_if_unknown(&mut self, due: Due, is_repeat: bool) -> Option<Due> {
-        if !due.first {
-            return Some(due);
-        }
-        let Some(known) = self.outboxes.forget_tag(due.slot) else { return Some(due) };
+        let Some(known) = self.outboxes.forget_tag(due.slot).filter(|_| due.first) else { return Some(due) };
         let parts = (due.parts != NONE).then(|| &self.topics.parts[due.parts]);
         let shown = due.told.and(self.outboxes.runs[place(due.slot).0].wants());
-        if known != tag_of(&self.topics.documents, parts, due.topic, (due.view, shown)) {
+        if known != tag_of(&self.topics.documents, parts, due.topic, (due.presentity, due.view), shown) {
             return Some(due);
         }
         if is_repeat {
@@ -96,19 +93,22 @@ impl Note<'_> {
     #[must_use]
     pub fn state_tag(&self) -> StateTag {
         let shown = if self.parts.is_some() { self.group.wants() } else { self.told };
-        tag_of(self.documents, self.parts, self.topic, (self.view, shown))
+        tag_of(self.documents, self.parts, self.topic, (self.presentity, self.view), shown)
     }
 }
 
-/// The tag of these categories' documents, in this view.
+/// The tag of these categories' documents. Of views only the closed ones count, which their watchers are told anyway: else who
+/// is always shown as offline could tell by the tag that he is not shown what others are (C6).
 fn tag_of(
     documents: &Documents,
     parts: Option<&TopicParts>,
     topic: u32,
-    (view, shown): (View, Categories),
+    (presentity, view): (PresentityId, View),
+    shown: Categories,
 ) -> StateTag {
     let mut hasher = SipHasher24::new_with_key(&documents.tag_secret);
-    hasher.write_u16(view.0);
+    hasher.write_u64(presentity.get());
+    hasher.write_u16(if view.is_closed() { view.0 } else { 0 });
     for category in shown.iter() {
         let document = match parts {
             Some(parts) => parts.documents[category.index()].as_ref(),

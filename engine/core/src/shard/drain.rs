@@ -8,7 +8,7 @@ use super::slot::{CHOOSY, KNOWN, LANES, Outboxes, PACED, SlotRun, TRACKED, place
 use super::topic::{Topic, Topics};
 use super::watcher::{IN_BATCHES, Standing};
 use super::{FanOut, ShardMemory};
-use crate::id::{Categories, PresentityId, SlotIndex, Stamp, View, WatcherId};
+use crate::id::{Categories, PresentityId, SlotIndex, Stamp, Tick, View, WatcherId};
 use crate::store::NONE;
 
 /// How many watchers before its outbox a watcher's lines are asked for: as long as a line takes from memory, about, while
@@ -160,7 +160,7 @@ impl<B: ShardMemory> Outboxes<B> {
 
     /// Leaves a watcher with something untold.
     #[cold]
-    fn put_back(&mut self, watcher: u32, cursor: u8, left: u32) {
+    fn put_back(&mut self, watcher: u32, (cursor, left): (u8, u32), now: Tick) {
         let head = self.watchers[watcher].dirty.head;
         let lanes = self.runs[head].dirty & u16::MAX << cursor;
         let head = if lanes == 0 { self.rotate(watcher) } else { head };
@@ -170,7 +170,7 @@ impl<B: ShardMemory> Outboxes<B> {
         }
         record.standing = Standing::Blocked as u8;
         if record.holds & IN_BATCHES != 0 || self.runs[head].flags & PACED != 0 {
-            self.batch_goes_on(watcher);
+            self.batch_goes_on(watcher, now);
         }
         if left == 0 {
             // It was us who stopped, for the sake of the other watchers: its turn comes again.
@@ -241,6 +241,7 @@ impl<B: ShardMemory> Outbox<'_, B> {
         }
         let (flags, repeated) = (outboxes.runs[self.run].flags, self.shard.counters.repeated);
         let due = self.due_of_run(open)?;
+        let group = due.group;
         let is_repeat = self.shard.counters.repeated != repeated;
         let mut told = Some(due);
         if flags & CHOOSY != 0 {
@@ -252,6 +253,9 @@ impl<B: ShardMemory> Outbox<'_, B> {
         let Some(due) = told else {
             // It was counted, and is told nothing after all.
             self.left += 1;
+            if flags & PACED != 0 {
+                self.shard.outboxes.told_nothing(group, self.shard.now);
+            }
             return None;
         };
         if flags & PACED != 0 {
@@ -346,10 +350,10 @@ impl<B: ShardMemory> Drop for Outbox<'_, B> {
     #[inline]
     fn drop(&mut self) {
         if self.run != NONE {
-            self.shard.outboxes.put_back(self.watcher.index, self.cursor, self.left);
+            self.shard.outboxes.put_back(self.watcher.index, (self.cursor, self.left), self.shard.now);
         } else if self.left == self.shard.limits.notes_per_ready {
             // All marks were needless, or what they stood for waits.
-            self.shard.outboxes.batch_goes_on(self.watcher.index);
+            self.shard.outboxes.batch_goes_on(self.watcher.index, self.shard.now);
         }
     }
 }

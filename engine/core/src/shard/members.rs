@@ -44,7 +44,7 @@ impl<B: ShardMemory> FanOut<B> {
         Ok(MembersChanged { added, removed: self.end_others(group, presentities) })
     }
 
-    fn end_others(&mut self, group: GroupId, kept: &[PresentityId]) -> usize {
+    pub(crate) fn end_others(&mut self, group: GroupId, kept: &[PresentityId]) -> usize {
         let mut kept = kept.to_vec();
         kept.sort_unstable();
         let others: Vec<u32> =

@@ -374,7 +374,8 @@ impl<B: ShardMemory> FanOut<B> {
                 + group_expiries.bytes()
                 + paces.bytes()
                 + (self.ended.capacity() * size_of::<GroupEnded>()) as u64
-                + (self.gathered.capacity() * size_of::<GroupId>()) as u64,
+                + (self.gathered.capacity() * size_of::<GroupId>()) as u64
+                + self.outboxes.wishes_bytes(),
             tables: self.topics.table.bytes() + self.gates.table_bytes() + self.homes.tables_bytes(),
             documents: self.homes.documents_bytes,
             retired: self.homes.retired_bytes,

@@ -121,13 +121,14 @@ impl<B: ShardMemory> FanOut<B> {
         expires: Tick,
     ) -> Result<Published, Refusal> {
         self.expire_view(view);
+        let known_until = self.homes.views[view].expires;
         let change = self.homes.set(view, category, document, expires).map_err(|why| match why {
             SlabFull::Memory | SlabFull::Limit => Refusal::OutOfMemory,
         })?;
         match change {
             Change::Turn => {
                 self.counters.published += 1;
-                self.owe_change(view);
+                self.owe_change(view, known_until);
             }
             Change::Expiry => {
                 self.counters.absorbed += 1;

@@ -215,19 +215,23 @@ impl<B: ShardMemory> Shard<B> {
             let Some((list, index, follower)) = self.desk.lists.next_follower() else { break };
             done += 1;
             let group = GroupId { index, generation: follower.generation };
+            if self.fan.group(group).is_none() {
+                self.desk.lists.leave(index);
+                continue;
+            }
             let Ok(members) = self.list_members(list) else {
                 self.desk.lists.leave(index);
                 done += self.fan.end_group(group, EndReason::NoResource);
                 continue;
             };
-            done += members.len();
+            // Whoever is on it no more first, so that a full list may change.
+            done += members.len() + self.fan.end_others(group, &members);
             let brought = match follower.view {
                 None => self.fan.watch_exactly(group, &members),
                 Some(view) => self.fan.subscribe_exactly(group, view, &members),
             };
             match brought {
-                Ok(changed) => done += changed.removed,
-                Err(Error::NoSuchGroup(_)) => self.desk.lists.leave(index),
+                Ok(_) => {}
                 Err(_) => {
                     self.desk.lists.leave(index);
                     done += self.fan.end_group(group, EndReason::Probation);

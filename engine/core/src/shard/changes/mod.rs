@@ -17,6 +17,7 @@ use bytes::Bytes;
 pub use partial::Differ;
 pub use trigger::{Change, PartTrigger, Trigger};
 
+use super::conditional::StateTag;
 use super::message::{Part, Parts};
 use super::slot::{CHOOSY, LANES, Outboxes, PARTIAL, SlotRun, place};
 use super::verify::wrong;
@@ -132,13 +133,13 @@ impl<B: ShardMemory> FanOut<B> {
                 Some(part.document.as_ref().map(|it| Bytes::copy_from_slice(it.as_slice())));
         });
         for category in Category::all() {
-            let before = self.topics.document(topic, category).map(|it| Bytes::copy_from_slice(it.as_slice()));
             let after = match changed[category.index()].take() {
                 Some(after) => after,
                 // What a whole update does not name is gone.
                 None if whole => None,
                 None => continue,
             };
+            let before = self.topics.document(topic, category).map(|it| Bytes::copy_from_slice(it.as_slice()));
             if before != after {
                 self.topics.documents.changes.note(topic, turn, category, before.as_deref(), after.as_deref());
             }
@@ -172,6 +173,12 @@ impl<B: ShardMemory> FanOut<B> {
 }
 
 impl<B: ShardMemory> Outboxes<B> {
+    /// What groups wish and watchers know, in entries of trees with half of their places free.
+    pub(crate) fn wishes_bytes(&self) -> u64 {
+        let known = self.known_tags.len() * size_of::<(u32, StateTag)>();
+        (2 * (self.wishes.len() * size_of::<(u32, Wish)>() + known)) as u64
+    }
+
     /// Checks that wishes and what their groups' runs say of them agree.
     pub(crate) fn verify_wishes(&self) -> Result<(), Corrupt> {
         for group in 0..self.groups.ever() {

@@ -112,7 +112,9 @@ impl<B: ShardMemory> FanOut<B> {
         let wish = self.outboxes.wishes.get(&due.group).and_then(|wish| wish.trigger.as_ref());
         let Some(trigger) = wish.filter(|_| !due.first) else { return Some(due) };
         let turn = self.topics.topics[due.topic].turn;
-        if self.topics.documents.changes.has_fired((due.topic, turn), trigger, due.behind) {
+        // Of whoever was settled nobody knows how far behind he was: the trigger may have fired in that time.
+        let was_settled = due.behind >= self.outboxes.seen.lap;
+        if was_settled || self.topics.documents.changes.has_fired((due.topic, turn), trigger, due.behind) {
             let told = self.held_of(due.topic, self.outboxes.runs[place(due.slot).0].wants());
             // What was silent before may be among it: a difference to what was told last is not at hand.
             return Some(Due { told: due.told.or(told), skipped_at_least: true, ..due });

@@ -185,6 +185,7 @@ impl<B: ShardMemory> Homes<B> {
             self.views[before].next = next;
         }
         self.views.remove(view);
+        self.flapping.forget(view);
         self.evict_home_if_empty(home);
         true
     }

@@ -57,15 +57,15 @@ impl<B: ShardMemory> Outboxes<B> {
     /// A watcher's turn is over with something left to tell, or with nothing told: its batch goes on, and so does that of
     /// the group, if it has a pace, that is to be told next.
     #[cold]
-    pub(crate) fn batch_goes_on(&mut self, watcher: u32) {
+    pub(crate) fn batch_goes_on(&mut self, watcher: u32, now: Tick) {
         if let Some(&pace) = self.paces.of_watchers.get(&watcher) {
-            self.paces.paces[pace].began = None;
+            self.paces.paces[pace].goes_on(now);
         }
         let run = self.watchers[watcher].dirty.head;
         if run != NONE
             && let Some(pace) = self.groups[self.runs[run].group].pace()
         {
-            self.paces.paces[pace].began = None;
+            self.paces.paces[pace].goes_on(now);
         }
     }
 

@@ -106,6 +106,17 @@ impl<B: ShardMemory> Outboxes<B> {
         }
     }
 
+    /// All was to be told again, and this of it turned out to be known: the next time comes all the same.
+    #[cold]
+    pub(crate) fn told_nothing(&mut self, group: u32, now: Tick) {
+        let Some(pace) = self.groups[group].pace() else { return };
+        let record = &mut self.paces.paces[pace];
+        if record.rate.gap_us_max != 0 && record.repeat == Tick::NEVER {
+            record.repeat = now.after_micros(record.repeat_us());
+            self.paces.reschedule(pace);
+        }
+    }
+
     /// Something that was never told is marked in a held run: a first state does not wait for a gap, and a list that gathers
     /// has waited for it.
     #[cold]

@@ -153,6 +153,13 @@ impl<B: ShardMemory> FanOut<B> {
             self.outboxes.paces.reschedule(pace);
             return looked_at;
         }
+        let live = self.outboxes.paces.paces.live() as usize;
+        if self.gathered.len() >= live {
+            // Of those that nobody has asked for some were closed.
+            let mut gathered = core::mem::take(&mut self.gathered);
+            gathered.retain(|group| self.group(*group).is_some());
+            self.gathered = gathered;
+        }
         let record = &mut self.outboxes.paces.paces[pace];
         record.gathering = None;
         if core::mem::take(&mut record.is_announced) {

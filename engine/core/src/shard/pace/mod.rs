@@ -115,6 +115,13 @@ impl Pace {
         self.began == Some(now) || now >= self.next()
     }
 
+    /// The batch that began now is not over. One that is over stays so, whatever was offered and not taken since.
+    fn goes_on(&mut self, now: Tick) {
+        if self.began == Some(now) {
+            self.began = None;
+        }
+    }
+
     /// Something is told. What is told before the gap is over, a first state, is no batch that others would wait for, but
     /// counts as one.
     fn is_told(&mut self, now: Tick) {

@@ -62,6 +62,9 @@ impl<B: ShardMemory> FanOut<B> {
         if [Standing::Held as u8, Standing::Blocked as u8].contains(&record.standing) {
             self.outboxes.make_ready(watcher);
         }
+        if !self.followings.is_empty() {
+            self.offer_again(watcher);
+        }
         self.counters.sessions_resumed += 1;
         Ok(id)
     }

@@ -12,7 +12,7 @@ use super::list::WatcherList;
 use super::{Follower, Marks, Owed, WatcherInformation, WatcherMessage, WatcherPiece};
 use crate::error::{Bound, Corrupt, Error};
 use crate::id::{GroupId, PresentityId, WatcherId};
-use crate::shard::watcher::INACTIVE;
+use crate::shard::watcher::{INACTIVE, PARKED};
 use crate::shard::{FanOut, ShardMemory};
 use crate::store::NONE;
 
@@ -164,7 +164,7 @@ impl<B: ShardMemory> FanOut<B> {
     }
 
     /// The next follower that there may be something new for, to be asked by [`Self::watcher_information`]; who does not ask is named
-    /// again when there is more. One whose watcher is inactive is passed over until it is active again.
+    /// again when there is more. One whose watcher is inactive or parked is passed over until it is there again.
     pub fn next_follower(&mut self) -> Option<Follower> {
         loop {
             let group = self.followings.ready.pop()?;
@@ -172,7 +172,7 @@ impl<B: ShardMemory> FanOut<B> {
             let is_owed = self.followings.followings.get(&told.presentity).is_some_and(|it| it.owes(told));
             let record = &self.outboxes.groups[group];
             let watcher = &self.outboxes.watchers[record.watcher];
-            if !is_owed || watcher.holds & INACTIVE != 0 {
+            if !is_owed || watcher.holds & (INACTIVE | PARKED) != 0 {
                 continue;
             }
             return Some(Follower {
