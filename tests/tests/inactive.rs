@@ -118,3 +118,33 @@ fn a_watcher_is_told_in_batches_as_far_apart_as_it_asked_for() {
     assert!(matches!(mesh.shards[0].pace_watcher(watcher, beyond), Err(Error::Rate(_))));
     mesh.verify();
 }
+
+#[test]
+fn xep_0386_a_session_is_bound_or_resumed_with_its_presence_and_looking_away_in_one_turn() {
+    let mut mesh = Mesh::new(2, Limits::default());
+    let (ken, me) = (mesh.presentity_at(1, 0), mesh.presentity_at(0, 0));
+    mesh.publish(0, ken, b"open");
+    mesh.settle();
+    // Bound: the session is registered and counted, says its own presence, watches, and does not look, before a step is made.
+    let (watcher, group) = mesh.watcher(0);
+    mesh.shards[0].track(watcher, 16).unwrap();
+    mesh.publish(0, me, b"here");
+    mesh.shards[0].subscribe(group, View::PLAIN, &[ken, me]).unwrap();
+    mesh.shards[0].gather(group, 1_000).unwrap();
+    mesh.shards[0].set_active(watcher, false).unwrap();
+    assert_eq!(told_if_ready(&mut mesh), [], "nobody looks");
+    mesh.shards[0].set_active(watcher, true).unwrap();
+    let told = [told_if_ready(&mut mesh), told_if_ready(&mut mesh)].concat();
+    assert_eq!(told.len(), 2, "its own presence is among it");
+    // Resumed, and looking away at once.
+    mesh.shards[0].acknowledge(watcher, 2).unwrap();
+    let token = mesh.shards[0].park(watcher, 1_000_000, 7).unwrap();
+    mesh.publish(0, ken, b"away");
+    assert_eq!(told_if_ready(&mut mesh), []);
+    let resumed = mesh.shards[0].resume(token, 2, 0).unwrap();
+    mesh.shards[0].set_active(resumed, false).unwrap();
+    assert_eq!(told_if_ready(&mut mesh), []);
+    mesh.shards[0].set_active(resumed, true).unwrap();
+    assert_eq!(told_if_ready(&mut mesh).len(), 1);
+    mesh.verify();
+}
